@@ -1,0 +1,72 @@
+/*
+ * core/options.h - one table of options; a file, the environment and flags all speak it.
+ *
+ * Rising precedence: default, file (`key=value` lines, # comments, coturn's turnserver.conf
+ * style: a bare key is true, keys may repeat where the row says so), environment
+ * (LISTENING_PORT, plus the row's alias), flags (--listening-port=3478, --listening-port 3478).
+ * Sans-IO but for reading the file. Values are checked when they are read; the error names the
+ * place (file:line, variable or flag), and for an unknown name the nearest known one.
+ */
+#ifndef CORE_OPTIONS_H
+#define CORE_OPTIONS_H
+
+#include "core/base.h"
+
+enum option_type {
+    OPTION_BOOL,     /* bool: on/off, yes/no, true/false, 1/0 */
+    OPTION_INT,      /* int64_t within [min, max] */
+    OPTION_STRING,   /* char *, owned by the target struct */
+    OPTION_LIST,     /* struct option_list: comma separated and repeatable */
+    OPTION_CHOICE,   /* int: index into choices */
+    OPTION_DURATION, /* usec_t: "120", "120s", "500ms", "2m", "1h"; bare numbers in `unit` */
+    OPTION_IGNORED,  /* accepted, does nothing */
+};
+
+struct option_list {
+    char **item; /* owned */
+    size_t count;
+};
+
+struct option {
+    const char *name;        /* "listening-port" */
+    const char *environment; /* further variable besides LISTENING_PORT, or NULL */
+    enum option_type type;
+    size_t offset;             /* of the value in the target struct */
+    const char *initial;       /* default as text, NULL: zero */
+    int64_t min, max;          /* INT; DURATION in microseconds */
+    usec_t unit;               /* DURATION: what a bare number means; 0: seconds */
+    const char *const *choices; /* CHOICE: NULL-terminated */
+    int (*check)(const char *value, char *error, size_t size); /* further check or NULL */
+    bool reloadable;           /* SIGHUP may change it */
+    bool secret;               /* never printed */
+    const char *argument;      /* for --help: "PORT" */
+    const char *help;
+};
+
+#define OPTIONS_ERROR_MAX 256
+
+/* Fills target (a zeroed struct) with the defaults. */
+int options_defaults(const struct option *table, size_t count, void *target);
+/* RC_BAD with `error` filled; RC_SYS when the file cannot be read (error says why). */
+int options_read_file(const struct option *table, size_t count, void *target, const char *path,
+                      char error[static OPTIONS_ERROR_MAX]);
+int options_read_environment(const struct option *table, size_t count, void *target,
+                             char *const *environment, char error[static OPTIONS_ERROR_MAX]);
+/* Reads argv[1…]. Flags named in `own` (NULL-terminated: "help", "version", "config"…) are left
+ * to the caller and skipped, with their value if the name ends in '='. */
+int options_read_arguments(const struct option *table, size_t count, void *target, int argc,
+                           char *const *argv, const char *const *own,
+                           char error[static OPTIONS_ERROR_MAX]);
+/* Frees strings and lists of target. */
+void options_clear(const struct option *table, size_t count, void *target);
+/* Copies the reloadable ones from `fresh` to `running`; returns how many differed. */
+size_t options_reload(const struct option *table, size_t count, void *running, void *fresh);
+
+/* The text of --help for the table, wrapped at 80 columns, to `out` (a FILE *). */
+void options_print_help(const struct option *table, size_t count, void *out);
+/* name=value lines of what is in force, secrets hidden. */
+void options_print(const struct option *table, size_t count, const void *target, void *out);
+/* The known name nearest to `name`, or NULL when none is near. */
+const char *options_nearest(const struct option *table, size_t count, const char *name);
+
+#endif
