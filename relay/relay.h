@@ -1,0 +1,75 @@
+/*
+ * relay/relay.h - the media relay as the control thread sees it: workers, peer connections, links.
+ *
+ * A peer connection is answered here (SDP, on the control thread) and lives on one worker (ICE,
+ * DTLS, SRTP, RTP); the two talk by messages, so no call blocks and every answer is immediate.
+ * The handle belongs to the relay until relay_peer_close. All functions: control thread only.
+ */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "core/address.h"
+#include "core/base.h"
+#include "core/loop.h"
+#include "core/refusal.h"
+#include "relay/codec.h"
+
+#define RELAY_WORKERS_MAX 64
+#define RELAY_ADDRESSES_MAX 16
+
+struct relay;
+struct relay_peer;
+
+struct relay_options {
+    unsigned workers;        /* at least 1 */
+    struct address listen;   /* UDP address and port; more than one worker: see media_port */
+    uint16_t media_port;     /* with several workers: worker i has media_port + i for itself */
+    struct address external[RELAY_ADDRESSES_MAX]; /* advertised in candidates; none: the machine's */
+    size_t external_count;
+    enum codec_id video_codecs[CODEC_COUNT]; /* in order of preference */
+    size_t video_codec_count;
+    uint32_t max_peers;         /* of the whole process */
+    uint32_t max_handshakes;    /* half-open DTLS handshakes per worker */
+    uint64_t max_bitrate;       /* cap of a sender's video, bit/s; 0: none */
+    int buffer_bytes;           /* socket buffers, 0: 4 MB */
+    bool libsrtp_only;          /* the portable SRTP engine even where the fast one works */
+};
+
+enum relay_peer_state { RELAY_PEER_CONNECTING, RELAY_PEER_CONNECTED, RELAY_PEER_FAILED };
+
+/* Of the last 5 s. Times in microseconds, ratios 0..1, bitrates in bit/s. up: client to us. */
+struct relay_quality {
+    uint32_t rtt;
+    float up_loss, down_loss;
+    uint32_t up_jitter, down_jitter;
+    uint64_t up_bitrate, down_bitrate, down_estimate;
+};
+
+/* Called on the control thread. `user` is what relay_offer was given. */
+struct relay_events {
+    void (*state)(void *user, enum relay_peer_state state, enum refusal why);
+    void (*silence)(void *user, bool silent);
+    void (*quality)(void *user, const struct relay_quality *quality);
+};
+
+#define RELAY_ERROR_MAX 256
+
+/* Opens the ports and starts the threads. RC_SYS, RC_NOMEM with a sentence in `error`. */
+int relay_start(struct relay **out, const struct relay_options *options, struct loop *control,
+                const struct relay_events *events, char error[static RELAY_ERROR_MAX]);
+/* Ends every peer (DTLS close_notify, RTCP BYE), joins the threads, closes the ports. */
+void relay_stop(struct relay *relay);
+
+/* See media_service.offer for the meaning of *peer. *answer is malloc'ed. */
+enum refusal relay_offer(struct relay *relay, struct relay_peer **peer, void *user,
+                         const char *sdp, size_t length, char **answer);
+enum refusal relay_candidate(struct relay_peer *peer, const char *candidate);
+void relay_link(struct relay_peer *a, struct relay_peer *b);
+void relay_unlink(struct relay_peer *a, struct relay_peer *b);
+void relay_peer_close(struct relay_peer *peer);
+
+uint32_t relay_peer_count(const struct relay *relay);
+/* The UDP address that the first worker listens on, with its real port. */
+struct address relay_address(const struct relay *relay);
+
+#endif
