@@ -1,5 +1,6 @@
 /*
- * relay/relay.h - the media relay as the control thread sees it: workers, peer connections, links.
+ * relay/relay.h - the media relay as the control thread sees it: workers, peer connections,
+ * links.
  *
  * A peer connection is answered here (SDP, on the control thread) and lives on one worker (ICE,
  * DTLS, SRTP, RTP); the two talk by messages, so no call blocks and every answer is immediate.
@@ -21,18 +22,19 @@ struct relay;
 struct relay_peer;
 
 struct relay_options {
-    unsigned workers;        /* at least 1 */
-    struct address listen;   /* UDP address and port; more than one worker: see media_port */
-    uint16_t media_port;     /* with several workers: worker i has media_port + i for itself */
-    struct address external[RELAY_ADDRESSES_MAX]; /* advertised in candidates; none: the machine's */
+    unsigned workers;      /* at least 1 */
+    struct address listen; /* UDP address and port; more than one worker: see media_port */
+    uint16_t media_port;   /* with several workers: worker i has media_port + i for itself */
+    struct address
+        external[RELAY_ADDRESSES_MAX]; /* advertised in candidates; none: the machine's */
     size_t external_count;
     enum codec_id video_codecs[CODEC_COUNT]; /* in order of preference */
     size_t video_codec_count;
-    uint32_t max_peers;         /* of the whole process */
-    uint32_t max_handshakes;    /* half-open DTLS handshakes per worker */
-    uint64_t max_bitrate;       /* cap of a sender's video, bit/s; 0: none */
-    int buffer_bytes;           /* socket buffers, 0: 4 MB */
-    bool libsrtp_only;          /* the portable SRTP engine even where the fast one works */
+    uint32_t max_peers;      /* of the whole process */
+    uint32_t max_handshakes; /* half-open DTLS handshakes per worker */
+    uint64_t max_bitrate;    /* cap of a sender's video, bit/s; 0: none */
+    int buffer_bytes;        /* socket buffers, 0: 4 MB */
+    bool libsrtp_only;       /* the portable SRTP engine even where the fast one works */
 };
 
 enum relay_peer_state { RELAY_PEER_CONNECTING, RELAY_PEER_CONNECTED, RELAY_PEER_FAILED };
