@@ -79,6 +79,7 @@
     /* SRTP, RTP, RTCP, SCTP */                                                                \
     X(SRTP_AUTH, "srtp_auth", "SRTP or SRTCP packet that does not authenticate")               \
     X(SRTP_REPLAY, "srtp_replay", "SRTP or SRTCP packet that was seen before")                 \
+    X(SRTP_STREAM_LIMIT, "srtp_stream_limit", "too many SSRCs to send with one SRTP key")       \
     X(RTP_MALFORMED, "rtp_malformed", "malformed RTP packet")                                  \
     X(RTP_UNKNOWN_SSRC, "rtp_unknown_ssrc", "RTP packet of a stream that was not negotiated")  \
     X(RTP_UNKNOWN_PAYLOAD, "rtp_unknown_payload", "RTP packet of a payload type that was not negotiated") \
