@@ -4,6 +4,7 @@
  * Any thread. One write(2) per line, so lines of threads never mix. A line that cannot be written
  * (disk full) is dropped and counted, standard error is told once per minute, and the server goes
  * on. Control characters in what strangers sent are escaped. Secrets are never logged.
+ * A message is cut off at 2 kB. log_write leaves errno as it was, and %m works.
  * Not for packet handlers: parsers do not log, callers count.
  */
 #ifndef CORE_LOG_H
@@ -26,6 +27,11 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 /* "error", "warn", "info", "debug"; RC_BAD for another word. */
 int log_level_parse(const char *word, enum log_level *out);
+
+/* Lines lost so far because they could not be written. */
+uint64_t log_dropped(void);
+/* Registers that number on /metrics. Once, from main. */
+int log_register_metrics(void);
 
 /* `module` is a short constant: "relay", "http", "dtls". */
 void log_write(enum log_level level, const char *module, const char *format, ...)

@@ -59,18 +59,21 @@ void histogram_observe(struct histogram *h, uint64_t value);
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
 
 /* name, labels ("" or `code="x"`) and help are borrowed for as long as the entry is registered.
- * Any thread; RC_NOMEM, or RC_BAD for a name that Prometheus would refuse. */
+ * Any thread; RC_NOMEM, or RC_BAD for a name or labels that Prometheus would refuse, and for a
+ * name that is registered as something else (other kind, other histogram bounds). */
 int metrics_add(const char *name, const char *labels, const char *help, enum metric_kind kind,
                 struct counter *value);
 int metrics_add_histogram(const char *name, const char *labels, const char *help,
                           struct histogram *value);
-/* A gauge that is computed when somebody looks; called on the thread of metrics_write. */
+/* A number that is computed when somebody looks; called on the thread of metrics_write, under the
+ * registry's lock: `read` must not call metrics_ functions. */
 int metrics_add_callback(const char *name, const char *labels, const char *help,
                          enum metric_kind kind, double (*read)(void *arg), void *arg);
-/* Forgets every entry whose value lies inside [start, start + size): for owners that go away. */
+/* Forgets every entry whose value (or callback argument) lies inside [start, start + size): for
+ * owners that go away. */
 void metrics_remove(const void *start, size_t size);
 
-/* The whole page as a malloc'ed string, NULL without memory. Caller frees. */
+/* The whole page, sorted by name, as a malloc'ed string, NULL without memory. Caller frees. */
 char *metrics_write(void);
 
 #endif
