@@ -58,6 +58,7 @@
     X(SDP_NO_BUNDLE, "sdp_no_bundle", "the offer does not BUNDLE its media")                   \
     X(SDP_NO_RTCP_MUX, "sdp_no_rtcp_mux", "the offer does not multiplex RTP and RTCP")         \
     X(SDP_NO_ICE, "sdp_no_ice", "the offer has no ICE credentials")                            \
+    X(SDP_ICE_LITE, "sdp_ice_lite", "the offer is ICE-lite, as this server is: no end would check") \
     X(SDP_NO_FINGERPRINT, "sdp_no_fingerprint", "the offer has no usable DTLS fingerprint")    \
     X(SDP_NO_CODEC, "sdp_no_codec", "the offer has no codec that this server forwards")        \
     X(SDP_NO_MEDIA, "sdp_no_media", "the offer has no media section")                          \
