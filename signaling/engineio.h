@@ -15,9 +15,9 @@
 #include "core/address.h"
 #include "core/base.h"
 #include "core/metrics.h"
+#include "signaling/http.h"
 
 struct cors;
-struct http_server;
 struct loop;
 struct eio_message;
 struct eio_server;
@@ -51,7 +51,7 @@ struct eio_options {
     uint32_t packets_per_second; /* 2000: received by one session, then it is closed */
     uint32_t max_sessions;       /* 20 000 */
     bool refuse_eio3;            /* allow-eio3 turned off */
-    const struct cors *cors;     /* borrowed; NULL: no cross-origin request is let in */
+    const struct cors *cors;     /* borrowed; NULL: pages of any origin, without CORS fields */
     const char *const
         *kept_headers; /* NULL-terminated, static: request headers of the handshake
                           that eio_session_header can tell later; NULL: none */
@@ -74,10 +74,13 @@ struct eio_stats {
     struct counter bytes_in, bytes_out; /* of message payloads, before framing */
 };
 
-/* Claims options->path of `http`. handlers is borrowed and must be static. */
-int eio_server_create(struct eio_server **out, struct loop *loop, struct http_server *http,
+/* handlers is borrowed and must be static. RC_NOMEM. */
+int eio_server_create(struct eio_server **out, struct loop *loop,
                       const struct eio_options *options, const struct eio_handlers *handlers,
                       void *arg);
+/* The row for the HTTP server's table; valid as long as the server. The HTTP server has to be
+ * freed first. */
+struct http_route eio_server_route(struct eio_server *server);
 /* No new sessions (503 with the code shutting_down); every open one is told and closed. The
  * client sees the transport close, so that it comes back by itself to whoever serves next. */
 void eio_server_shutdown(struct eio_server *server);

@@ -78,8 +78,11 @@ struct sio_stats {
     struct counter events_in, events_out, acks_in, acks_out, attachments_in;
 };
 
-int sio_server_create(struct sio_server **out, struct loop *loop, struct http_server *http,
+int sio_server_create(struct sio_server **out, struct loop *loop,
                       const struct sio_options *options);
+/* The row for the HTTP server's table; valid as long as the server. The HTTP server has to be
+ * freed first. */
+struct http_route sio_server_route(struct sio_server *server);
 /* Registers a namespace ("/", "/custom") before clients come. handlers is borrowed and must be
  * static. RC_BAD for a name that does not begin with "/", holds a comma or "?", or is taken. */
 int sio_namespace_create(struct sio_namespace **out, struct sio_server *server,
