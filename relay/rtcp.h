@@ -99,7 +99,7 @@ struct rtcp_bye {
 struct rtcp_feedback {
     uint32_t sender_ssrc;
     uint32_t media_ssrc;
-    struct span fci; /* a whole number of words */
+    struct span fci; /* feedback control information: what is asked */
 };
 
 struct rtcp_fir {
