@@ -18,7 +18,7 @@
 /* Two answers to one packet are at least this far apart, whatever RTT was measured. */
 #define SENT_HISTORY_SPACING_MIN MSEC(5)
 
-struct sent_packet {
+struct sent_history_entry {
     uint16_t seq;    /* outgoing */
     uint16_t in_seq; /* incoming, of the source that was current */
     uint8_t epoch;   /* rewriter.epoch when it was sent: in_seq means nothing in another */
@@ -30,7 +30,7 @@ struct sent_packet {
 };
 
 struct sent_history {
-    struct sent_packet *entry; /* owned; by seq & (size - 1) */
+    struct sent_history_entry *entry; /* owned; by seq & (size - 1) */
     uint32_t size;             /* a power of two; 0 before the first packet */
     uint32_t size_max;
     uint32_t count; /* packets added, saturating */
@@ -42,14 +42,14 @@ void sent_history_init(struct sent_history *history, uint32_t size_max);
 void sent_history_free(struct sent_history *history); /* harmless twice */
 
 /* Notes a packet that was sent now for the first time. RC_NOMEM: it cannot be answered for. */
-int sent_history_add(struct sent_history *history, const struct sent_packet *packet,
+int sent_history_add(struct sent_history *history, const struct sent_history_entry *packet,
                      usec_t now);
 
 /* May the packet `seq` be sent again? RC_OK: yes, it counts as sent now, *out tells which it
  * was. RC_BAD: unknown or too old. RC_AGAIN: sent less than one `rtt` ago. RC_FULL: repeated
  * too often. */
 int sent_history_resend(struct sent_history *history, uint16_t seq, usec_t rtt, usec_t now,
-                        struct sent_packet *out);
+                        struct sent_history_entry *out);
 
 /* About once a second: gives all memory back when nothing was sent for twice SENT_HISTORY_KEEP.
  */

@@ -1,0 +1,70 @@
+/*
+ * relay/track_out.h - one outgoing track of a peer: the stable audio or video stream that a client
+ * sees for as long as its peer connection lives, whoever its partner is.
+ *
+ * Sans-IO. Sequences the value modules (rewriter, sent history, sender report, RTX) and writes
+ * packets into the worker's outbox. Embedded in the peer, owned by its worker.
+ */
+#ifndef RELAY_TRACK_OUT_H
+#define RELAY_TRACK_OUT_H
+
+#include "core/base.h"
+#include "relay/outbox.h"
+#include "relay/rewriter.h"
+#include "relay/sender_report.h"
+#include "relay/sent_history.h"
+#include "relay/sent_packets.h"
+#include "relay/track_in.h"
+
+/* What the tracks of one peer share on the way out. Embedded in the peer. */
+struct track_leg {
+    struct outbox *outbox; /* borrowed, the worker's */
+    struct outbox_route *route;
+    struct sent_packets *sent; /* NULL: transport-wide feedback is not negotiated */
+    usec_t rtt;                /* to the client; 0 unknown */
+};
+
+struct track_out {
+    enum media_kind media;
+    bool present; /* negotiated, and the client wants to receive it */
+    uint32_t ssrc, rtx_ssrc;
+    uint8_t payload_type[CODEC_COUNT]; /* by codec; 0: the client cannot take it */
+    uint16_t rtx_seq;
+    unsigned feedback;
+    struct rtp_extension_map extensions; /* the ids that the client expects */
+    struct rewriter rewriter;
+    struct sent_history history;
+    struct sender_report report;
+    struct track_in *source; /* borrowed: who is watched; NULL: nobody */
+    struct track_leg *leg;   /* borrowed, the peer's */
+    uint64_t packets, bytes, retransmitted;
+    /* What the client's last report block said of this stream. */
+    uint8_t fraction_lost;
+    uint32_t jitter; /* timestamp units */
+};
+
+struct track_out_ssrcs {
+    uint32_t media, rtx;
+};
+
+/* `ssrcs` are ours, as the answer announced them. */
+void track_out_init(struct track_out *track, enum media_kind media,
+                    const struct track_out_ssrcs *ssrcs, struct track_leg *leg);
+void track_out_configure(struct track_out *track,
+                         const struct sdp_negotiated_media *negotiated);
+void track_out_free(struct track_out *track);
+
+/* Shows `source` from now on, beginning with a key frame; NULL: nothing. Also undoes and makes the
+ * link on the source's side. */
+void track_out_watch(struct track_out *track, struct track_in *source);
+
+/* A packet of the source: rewritten into the outbox, or dropped. */
+void track_out_packet(struct track_out *track, const struct track_packet *packet, usec_t now);
+
+/* The client asks for `seq` again: from the source's ring, by RTX. True when it was sent. */
+bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now);
+
+/* The sender report for now; false: nothing was sent yet. */
+bool track_out_report(struct track_out *track, usec_t now, struct rtcp_sr *out);
+
+#endif
