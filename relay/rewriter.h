@@ -7,7 +7,7 @@
  * that passed, and picture numbers go on. Late and reordered packets of the source map to their
  * own place; those from before the switch are refused; packets dropped on purpose leave no gap.
  *
- * Sans-IO, no heap: plain value, 600 bytes, embed it. One worker. Every call is O(1): the
+ * Sans-IO, no heap: plain value, under 1 kB, embed it. One worker. Every call is O(1): the
  * list of dropped ranges is searched from the newest, REWRITER_RANGES at most.
  *
  * After the first packet of a new video source was mapped (`first` in the output), packets
@@ -20,12 +20,13 @@
 #include "core/base.h"
 #include "relay/payload.h"
 
-/* Dropped ranges that late packets can still be placed around. */
+/* Runs of dropped packets that late packets can still be placed around. */
 #define REWRITER_RANGES 32
-/* RFC 3550, appendix A.1: a jump beyond these is a restart of the source, once the next packet
- * confirms it. */
+/* RFC 3550, appendix A.1 (MAX_DROPOUT): a jump ahead of more is a restart of the source, once
+ * the next packet confirms it. */
 #define REWRITER_DROPOUT_MAX 3000
-#define REWRITER_MISORDER_MAX 1000
+/* A packet further behind the newest is refused: nobody waits for it. */
+#define REWRITER_LATE_MAX 4096
 
 struct rewriter_options {
     uint32_t clock_rate; /* of timestamps, Hz */
@@ -59,29 +60,40 @@ struct rewriter_output {
     bool newest; /* nothing later of this stream was mapped before */
 };
 
+/* Incoming numbers [from, from + hole) were dropped on purpose; those behind, up to the next
+ * range, leave as number + offset. */
 struct rewriter_range {
-    int64_t from;   /* extended incoming sequence number */
-    int64_t offset; /* outgoing = incoming + offset, from `from` on; REWRITER_HOLE: dropped */
+    int64_t from;
+    int64_t offset;
+    uint32_t hole;
 };
 
+enum rewriter_state { REWRITER_IDLE, REWRITER_WAITING, REWRITER_RUNNING };
+
+/* Numbers that the codec counts by itself and that must go on over a change of source. */
+struct rewriter_counter {
+    bool placed;     /* `offset` is that of the present source */
+    uint16_t offset; /* outgoing minus incoming */
+    uint16_t last;   /* outgoing, of the newest packet */
+};
+
+/* Fields are for reading by tests; `epoch` also by whoever keeps a sent_history. */
 struct rewriter {
     struct rewriter_options options;
-    enum rewriter_state { REWRITER_IDLE, REWRITER_WAITING, REWRITER_RUNNING } state;
-    uint8_t epoch; /* counts sources, modulo 256 */
+    enum rewriter_state state;
     uint32_t ssrc;
-    bool started; /* anything was ever sent */
+    uint8_t epoch; /* counts sources and their restarts, modulo 256 */
+    bool started;  /* anything was ever sent */
     bool restart_expected;
     uint16_t restart_seq;
     uint16_t range_count, range_newest; /* ring of ranges */
-    int64_t highest_in;                 /* extended */
+    int64_t highest_in;                 /* extended, mapped or dropped */
+    int64_t highest_mapped;             /* extended incoming */
     int64_t highest_out;
-    uint32_t last_timestamp; /* outgoing, of the newest packet */
-    usec_t last_time;
     uint32_t timestamp_offset; /* outgoing minus incoming */
-    uint16_t picture_offset, last_picture_id;
-    uint16_t frame_offset, last_frame_number;
-    uint8_t tl0_offset, last_tl0;
-    bool has_picture, has_tl0, has_frame; /* an offset is set for this source */
+    uint32_t last_timestamp;   /* outgoing, of the newest packet */
+    usec_t last_time;          /* when that came */
+    struct rewriter_counter picture, tl0, frame;
     struct rewriter_range range[REWRITER_RANGES];
 };
 

@@ -24,30 +24,31 @@ struct sent_history_entry {
     uint8_t epoch;   /* rewriter.epoch when it was sent: in_seq means nothing in another */
     uint8_t retransmits;
     uint16_t transport_sequence; /* of the first sending */
-    uint32_t abs_send_time;      /* likewise, 24 bits; a receiver without RTX must be sent the
-                                    very same bytes again, or AES-GCM's nonce protects two texts */
-    uint32_t sent_ms;            /* last sending, set by this module */
+    uint32_t abs_send_time;      /* likewise. A receiver without RTX must be sent the very same
+                                    bytes again, or AES-GCM's nonce would protect two texts */
+    uint32_t sent_ms;            /* last sending; set by this module, 0: empty entry */
 };
 
 struct sent_history {
     struct sent_history_entry *entry; /* owned; by seq & (size - 1) */
-    uint32_t size;             /* a power of two; 0 before the first packet */
+    uint32_t size;                    /* a power of two; 0 before the first packet */
     uint32_t size_max;
-    uint32_t count; /* packets added, saturating */
-    uint16_t newest;
+    usec_t last_added;
 };
 
 /* `size_max` is a power of two, at most SENT_HISTORY_MAX. No memory is taken. */
 void sent_history_init(struct sent_history *history, uint32_t size_max);
 void sent_history_free(struct sent_history *history); /* harmless twice */
 
-/* Notes a packet that was sent now for the first time. RC_NOMEM: it cannot be answered for. */
+/* Notes a packet that was sent now for the first time. RC_NOMEM: no memory at all; RC_BAD: so
+ * old that a newer one holds its place. Then a NACK for it is not answered, nothing else. */
 int sent_history_add(struct sent_history *history, const struct sent_history_entry *packet,
                      usec_t now);
 
 /* May the packet `seq` be sent again? RC_OK: yes, it counts as sent now, *out tells which it
- * was. RC_BAD: unknown or too old. RC_AGAIN: sent less than one `rtt` ago. RC_FULL: repeated
- * too often. */
+ * was. RC_BAD: unknown or too old. RC_AGAIN: repeated less than one `rtt` ago; the first
+ * repetition is always in time, as its NACK has made the round trip. RC_FULL: repeated too
+ * often. */
 int sent_history_resend(struct sent_history *history, uint16_t seq, usec_t rtt, usec_t now,
                         struct sent_history_entry *out);
 
