@@ -346,6 +346,13 @@ unsigned address_classify(const struct address *a)
     }
 }
 
+bool address_is_wildcard(const struct address *a)
+{
+    return a->sa.sa_family == AF_INET    ? a->v4.sin_addr.s_addr == INADDR_ANY
+           : a->sa.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr)
+                                         : false;
+}
+
 /* --- this machine ---------------------------------------------------------------------------
  */
 

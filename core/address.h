@@ -33,10 +33,11 @@ enum address_class {
     ADDRESS_ULA = 1 << 5,         /* fc00::/7 */
     ADDRESS_UNSPECIFIED = 1 << 6, /* 0/8, :: */
     ADDRESS_BROADCAST = 1 << 7,   /* 255.255.255.255 */
-    ADDRESS_RESERVED = 1 << 8,    /* 240/4, documentation and benchmark ranges, 64:ff9b::/96 … */
+    ADDRESS_RESERVED = 1 << 8, /* 240/4, documentation and benchmark ranges, 64:ff9b::/96 … */
 };
 
-/* From the kernel's form. RC_BAD when the family is neither AF_INET nor AF_INET6 or len is short. */
+/* From the kernel's form. RC_BAD when the family is neither AF_INET nor AF_INET6 or len is
+ * short. */
 int address_from_sockaddr(struct address *out, const struct sockaddr *sa, socklen_t len);
 /* Length of the sockaddr inside, 0 for "no address". */
 socklen_t address_len(const struct address *a);
@@ -60,11 +61,16 @@ uint32_t address_hash(const struct address *a);
 /* Mask of enum address_class, 0 for an ordinary public address. */
 unsigned address_classify(const struct address *a);
 
-/* The v4-mapped v6 form that an AF_INET6 dual-stack socket wants to see. v6 is copied as it is. */
+/* The v4-mapped v6 form that an AF_INET6 dual-stack socket wants to see. v6 is copied as it is.
+ */
 void address_to_v6(struct address *out, const struct address *a);
 
+/* 0.0.0.0 or ::, "every address of this machine" to bind. */
+bool address_is_wildcard(const struct address *a);
+
 /* Fills up to `max` addresses of this machine's interfaces that are up, loopback and link-local
- * left out unless nothing else is there. Returns how many, or RC_SYS. Reads the kernel (glue). */
+ * left out unless nothing else is there. Returns how many, or RC_SYS. Reads the kernel (glue).
+ */
 int address_local(struct address *out, int max);
 
 /* A network: address and prefix length, "10.0.0.0/8" or one address. */

@@ -1,11 +1,11 @@
 /*
  * core/log.h - levelled log lines, as text or as JSON lines, to standard error or a file.
  *
- * Any thread. One write(2) per line, so lines of threads never mix. A line that cannot be written
- * (disk full) is dropped and counted, standard error is told once per minute, and the server goes
- * on. Control characters in what strangers sent are escaped. Secrets are never logged.
- * A message is cut off at 2 kB. log_write leaves errno as it was, and %m works.
- * Not for packet handlers: parsers do not log, callers count.
+ * Any thread. One write(2) per line, so lines of threads never mix. A line that cannot be
+ * written (disk full) is dropped and counted, standard error is told once per minute, and the
+ * server goes on. Control characters in what strangers sent are escaped. Secrets are never
+ * logged. A message is cut off at 2 kB. log_write leaves errno as it was, and %m works. Not for
+ * packet handlers: parsers do not log, callers count.
  */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H

@@ -1,11 +1,12 @@
 /*
- * core/metrics.h - counters, gauges and histograms, and the page that shows them (Prometheus text
- * format 0.0.4).
+ * core/metrics.h - counters, gauges and histograms, and the page that shows them (Prometheus
+ * text format 0.0.4).
  *
- * A counter is a number that its owner embeds and bumps; the registry only holds a pointer to it.
- * counter_add is for numbers that one thread writes (no lock prefix, fit for the packet path);
- * counter_add_shared for those that several do. Reading from another thread is always allowed.
- * Registered numbers of the same name and labels are summed: each worker registers its own.
+ * A counter is a number that its owner embeds and bumps; the registry only holds a pointer to
+ * it. counter_add is for numbers that one thread writes (no lock prefix, fit for the packet
+ * path); counter_add_shared for those that several do. Reading from another thread is always
+ * allowed. Registered numbers of the same name and labels are summed: each worker registers its
+ * own.
  */
 #ifndef CORE_METRICS_H
 #define CORE_METRICS_H
@@ -20,8 +21,7 @@ struct counter {
 
 static inline void counter_add(struct counter *c, uint64_t n)
 {
-    atomic_store_explicit(&c->value,
-                          atomic_load_explicit(&c->value, memory_order_relaxed) + n,
+    atomic_store_explicit(&c->value, atomic_load_explicit(&c->value, memory_order_relaxed) + n,
                           memory_order_relaxed);
 }
 
@@ -65,8 +65,8 @@ int metrics_add(const char *name, const char *labels, const char *help, enum met
                 struct counter *value);
 int metrics_add_histogram(const char *name, const char *labels, const char *help,
                           struct histogram *value);
-/* A number that is computed when somebody looks; called on the thread of metrics_write, under the
- * registry's lock: `read` must not call metrics_ functions. */
+/* A number that is computed when somebody looks; called on the thread of metrics_write, under
+ * the registry's lock: `read` must not call metrics_ functions. */
 int metrics_add_callback(const char *name, const char *labels, const char *help,
                          enum metric_kind kind, double (*read)(void *arg), void *arg);
 /* Forgets every entry whose value (or callback argument) lies inside [start, start + size): for

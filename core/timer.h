@@ -37,9 +37,9 @@ static inline bool timer_is_set(const struct timer *timer)
 
 /* When timers_run wants to be called; USEC_NEVER when empty. */
 usec_t timers_next(const struct timers *timers);
-/* Runs what is due, earliest first. A timer is unset before its fn runs; fn may set and clear any
- * timer, its own included. A timer set during the run for `now` or earlier is set for now + 1:
- * a run ends, and whoever sleeps until timers_next moves on. */
+/* Runs what is due, earliest first. A timer is unset before its fn runs; fn may set and clear
+ * any timer, its own included. A timer set during the run for `now` or earlier is set for now +
+ * 1: a run ends, and whoever sleeps until timers_next moves on. */
 void timers_run(struct timers *timers, usec_t now);
 size_t timers_count(const struct timers *timers);
 
