@@ -2,6 +2,8 @@
 
 #include "relay/rtp.h"
 
+#include <string.h>
+
 static void push_range(struct rewriter *rewriter, struct rewriter_range range)
 {
     rewriter->range_newest = (uint16_t)((rewriter->range_newest + 1) % REWRITER_RANGES);
@@ -119,6 +121,30 @@ static void place_picture(struct rewriter *rewriter, const struct rewriter_input
         out->frame_number = place(&rewriter->frame, in->frame_number, 0xffff, out->newest);
 }
 
+/* Moves the window of mapped indices up to a new highest. */
+static void advance(struct rewriter *rewriter, int64_t highest)
+{
+    if (highest - rewriter->highest_out >= REWRITER_WINDOW) {
+        memset(rewriter->mapped, 0, sizeof rewriter->mapped);
+        rewriter->highest_out = highest;
+    }
+    while (rewriter->highest_out < highest) {
+        const unsigned bit = (unsigned)++rewriter->highest_out & (REWRITER_WINDOW - 1);
+        rewriter->mapped[bit / 64] &= ~(UINT64_C(1) << bit % 64);
+    }
+}
+
+/* Marks an index as mapped; true when it was already. */
+static bool mark(struct rewriter *rewriter, int64_t index)
+{
+    const unsigned bit = (unsigned)index & (REWRITER_WINDOW - 1);
+    const uint64_t mask = UINT64_C(1) << bit % 64;
+    const bool was = rewriter->mapped[bit / 64] & mask;
+
+    rewriter->mapped[bit / 64] |= mask;
+    return was;
+}
+
 /* More than we take for loss or for lateness. */
 static bool out_of_window(const struct rewriter *rewriter, uint16_t seq)
 {
@@ -168,6 +194,8 @@ int rewriter_map(struct rewriter *rewriter, const struct rewriter_input *in, use
         return RC_BAD;
 
     const int64_t index = seq + range->offset;
+    if (rewriter->highest_out - index >= REWRITER_WINDOW)
+        return RC_BAD;
     result.newest = seq > rewriter->highest_mapped;
     result.index = (uint64_t)index;
     result.seq = (uint16_t)index;
@@ -175,12 +203,13 @@ int rewriter_map(struct rewriter *rewriter, const struct rewriter_input *in, use
     place_picture(rewriter, in, &result);
     if (result.newest) {
         rewriter->highest_mapped = seq;
-        rewriter->highest_out = index;
+        advance(rewriter, index);
         rewriter->last_timestamp = result.timestamp;
         rewriter->last_time = now;
     }
     if (seq > rewriter->highest_in)
         rewriter->highest_in = seq;
+    result.repeated = mark(rewriter, index);
     *out = result;
     return RC_OK;
 }

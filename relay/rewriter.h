@@ -7,7 +7,7 @@
  * that passed, and picture numbers go on. Late and reordered packets of the source map to their
  * own place; those from before the switch are refused; packets dropped on purpose leave no gap.
  *
- * Sans-IO, no heap: plain value, under 1 kB, embed it. One worker. Every call is O(1): the
+ * Sans-IO, no heap: plain value of 1.1 kB, embed it. One worker. Every call is O(1): the
  * list of dropped ranges is searched from the newest, REWRITER_RANGES at most.
  *
  * After the first packet of a new video source was mapped (`first` in the output), packets
@@ -20,6 +20,8 @@
 #include "core/base.h"
 #include "relay/payload.h"
 
+/* How far behind the newest a packet can still be placed. A power of two. */
+#define REWRITER_WINDOW 1024
 /* Runs of dropped packets that late packets can still be placed around. */
 #define REWRITER_RANGES 32
 /* RFC 3550, appendix A.1 (MAX_DROPOUT): a jump ahead of more is a restart of the source, once
@@ -58,6 +60,9 @@ struct rewriter_output {
     uint16_t frame_number;
     bool first;  /* of a source: audio sets the marker bit */
     bool newest; /* nothing later of this stream was mapped before */
+    /* This packet was mapped before. It may leave once more inside RTX, never again under this
+     * index: one nonce of AES-GCM must not protect two texts (RFC 7714, section 8.1). */
+    bool repeated;
 };
 
 /* Incoming numbers [from, from + hole) were dropped on purpose; those behind, up to the next
@@ -95,6 +100,7 @@ struct rewriter {
     usec_t last_time;          /* when that came */
     struct rewriter_counter picture, tl0, frame;
     struct rewriter_range range[REWRITER_RANGES];
+    uint64_t mapped[REWRITER_WINDOW / 64]; /* bit by outgoing index: it was mapped */
 };
 
 void rewriter_init(struct rewriter *rewriter, const struct rewriter_options *options);
@@ -108,7 +114,8 @@ void rewriter_stop(struct rewriter *rewriter);
 bool rewriter_waits_for_key_frame(const struct rewriter *rewriter);
 
 /*
- * Maps one incoming packet. The same packet given twice maps to the same place.
+ * Maps one incoming packet. The same packet given twice maps to the same place, and is then
+ * marked as repeated.
  * RC_OK; RC_AGAIN: not yet decodable (no key frame since the switch), drop it; RC_BAD: not of
  * this source, from before the switch, dropped on purpose before, or too late to be placed. On
  * failure *out is untouched.
