@@ -199,7 +199,7 @@ static bool forward(struct track_out *track, const struct track_packet *packet, 
     const int rc = map(track, packet, now, &b.as);
     if (rc == RC_AGAIN)
         keyframe_request_want(&track->source->key_frame);
-    if (rc != RC_OK)
+    if (rc != RC_OK || b.as.repeated)
         return false;
     send_new(track, &b, now);
     return b.as.first;
