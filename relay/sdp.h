@@ -14,6 +14,7 @@
 
 #include "core/base.h"
 #include "core/refusal.h"
+#include "relay/certificate.h"
 #include "relay/codec.h"
 #include "relay/rtp_extension.h"
 
@@ -30,8 +31,7 @@
 #define SDP_UFRAG_MAX 256
 #define SDP_PWD_MIN 22
 #define SDP_PWD_MAX 256
-#define SDP_CNAME_MAX 63  /* longer ones are ignored */
-#define SDP_DIGEST_MAX 64 /* SHA-512 */
+#define SDP_CNAME_MAX 63 /* longer ones are ignored */
 
 enum sdp_media {
     SDP_OTHER, /* text, image, and transports that we don't speak: always rejected */
@@ -55,15 +55,6 @@ enum sdp_setup {
     SDP_SETUP_ACTPASS,
 };
 
-/* In order of preference; SHA-1 and MD5 are not usable (RFC 8122, section 5). */
-enum sdp_hash { SDP_HASH_NONE, SDP_HASH_SHA256, SDP_HASH_SHA384, SDP_HASH_SHA512 };
-
-struct sdp_fingerprint {
-    enum sdp_hash hash;
-    uint8_t length; /* 32, 48 or 64 */
-    uint8_t digest[SDP_DIGEST_MAX];
-};
-
 /* What a transport needs. A section without its own has the session's. */
 struct sdp_transport {
     struct span ice_ufrag, ice_pwd;           /* both empty when there are none */
@@ -71,7 +62,7 @@ struct sdp_transport {
     enum sdp_setup setup;
     uint8_t fingerprint_count;
     bool weak_fingerprint; /* there was one with a hash that we don't take */
-    struct sdp_fingerprint fingerprint[SDP_FINGERPRINTS_MAX];
+    struct fingerprint fingerprint[SDP_FINGERPRINTS_MAX];
 };
 
 /* A payload type of a codec in relay/codec.h. */
@@ -91,7 +82,7 @@ struct sdp_extension {
 struct sdp_ssrc {
     uint32_t ssrc;
     uint32_t rtx;      /* its partner in an ssrc-group:FID; 0: none */
-    bool is_rtx;       /* it is such a partner itself */
+    bool is_repair;    /* it is such a partner itself, or FEC */
     struct span cname; /* empty when unknown or over SDP_CNAME_MAX */
     struct span msid;
 };
@@ -140,14 +131,6 @@ struct sdp_offer {
  * What an offer must have to be answered is judged later (relay/sdp_negotiated.h).
  */
 int sdp_offer_parse(const char *text, size_t n, struct sdp_offer *out, enum refusal *why);
-
-/* "sha-256 AB:CD:…": the value of a=fingerprint. RC_BAD when malformed, RC_FULL when the hash
- * is one that we do not take. */
-int sdp_fingerprint_parse(struct span text, struct sdp_fingerprint *out);
-
-/* The hash as SDP ("sha-256") and as OpenSSL ("SHA256") write it. NULL for SDP_HASH_NONE. */
-const char *sdp_hash_name(enum sdp_hash hash);
-const char *sdp_hash_digest_name(enum sdp_hash hash);
 
 /* The same stream seen from the other end: send and receive change places. */
 static inline enum sdp_direction sdp_direction_reverse(enum sdp_direction d)

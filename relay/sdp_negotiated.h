@@ -20,7 +20,7 @@
 struct sdp_local {
     uint64_t session_id; /* of our o=; random, below 2^63, the same for every answer */
     const char *ice_ufrag, *ice_pwd;
-    const char *fingerprint; /* "sha-256 AB:CD:…" */
+    const struct fingerprint *fingerprint; /* of our certificate */
     const struct candidate *candidates;
     size_t candidate_count;
     uint32_t audio_ssrc, video_ssrc, video_rtx_ssrc;
@@ -72,7 +72,7 @@ struct sdp_negotiated {
     uint64_t answer_version;              /* of our o=, 1 for the first answer */
     char ice_ufrag[SDP_UFRAG_MAX + 1], ice_pwd[SDP_PWD_MAX + 1]; /* the client's */
     bool ice_trickle;
-    struct sdp_fingerprint fingerprint; /* the client's, the strongest of those offered */
+    struct fingerprint fingerprint; /* the client's, the strongest of those offered */
     bool dtls_client; /* our DTLS role: true when we are active (the offer was passive) */
     bool extmap_allow_mixed;
     struct sdp_negotiated_media audio, video;
