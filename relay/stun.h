@@ -23,7 +23,7 @@
 #define STUN_UNKNOWN_MAX 8 /* unknown attributes that a 420 answer names; more are left out */
 
 /* Largest answer of stun_binding_reply: a 420 that names STUN_UNKNOWN_MAX attributes. */
-#define STUN_BINDING_REPLY_MAX 80
+#define STUN_BINDING_REPLY_MAX 64
 
 struct stun_view {
     uint16_t type;        /* class and method: 0x0001 is a Binding request */
