@@ -51,14 +51,17 @@ struct ice_credentials {
     char pwd[ICE_PWD_LEN + 1];
 };
 
+/* What the last check on a path, of this generation of credentials, said. */
+enum ice_nomination { ICE_PATH_UNCHECKED, ICE_PATH_PLAIN, ICE_PATH_NOMINATED };
+
 struct ice_path {
     struct address remote;
     struct address local; /* as the UDP port told it: port 0, or AF_UNSPEC */
     uint32_t priority;    /* of the last check's PRIORITY */
     usec_t last_check;    /* last authenticated check */
     usec_t last_alive;    /* that, or a later ice_alive */
-    usec_t nominated_at;  /* last check with USE-CANDIDATE */
-    bool nominated;       /* whether the last check of this generation had it */
+    usec_t nominated_at;  /* last check with USE-CANDIDATE of this generation; 0: none */
+    enum ice_nomination nomination;
 };
 
 struct ice_session {
