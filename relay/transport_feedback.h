@@ -16,9 +16,11 @@
 #include "relay/rtcp.h"
 
 #define TRANSPORT_FEEDBACK_INTERVAL MSEC(100)
-/* Packets between the first that was not reported and the newest: 100 ms at 5000 packets/s. A
- * larger gap starts over and the packets before it are never reported. */
+/* Packets between the first that was not reported and the newest: 100 ms at 5000 packets/s.
+ * What is further behind the newest is never reported. */
 #define TRANSPORT_FEEDBACK_WINDOW 512
+/* Bytes that hold a message about at least one packet, however many were lost before it. */
+#define TRANSPORT_FEEDBACK_ROOM 172
 /* Packets that one message may speak of; more is refused, since 16 bytes could ask us to look
  * at 65535. Ten seconds of loss at 400 packets/s. */
 #define TRANSPORT_FEEDBACK_STATUS_MAX 4096
@@ -45,9 +47,10 @@ void arrival_log_init(struct arrival_log *log);
 void arrival_log_packet(struct arrival_log *log, uint16_t seq, usec_t arrived);
 /* When the next message is due; USEC_NEVER while nothing new has arrived. */
 usec_t arrival_log_deadline(const struct arrival_log *log);
-/* Appends one message. Returns false when all is reported or it does not fit. Call again with
- * more room until arrival_log_deadline says never: a long list takes more than one message.
- * media_ssrc: any stream of the sender's. */
+/* Appends one message and returns true, or returns false when all is reported or less than
+ * TRANSPORT_FEEDBACK_ROOM is left. A long list takes more than one message: call again, with an
+ * empty writer when that is what it takes, until the deadline is USEC_NEVER. media_ssrc: any
+ * stream of the sender's. */
 bool arrival_log_write(struct arrival_log *log, struct rtcp_writer *writer,
                        uint32_t sender_ssrc, uint32_t media_ssrc, usec_t now);
 
