@@ -67,10 +67,20 @@ static void copy_text(char *out, struct span text)
     out[text.n] = '\0';
 }
 
+void ice_credentials_make(struct ice_credentials *out)
+{
+    random_ice_chars(out->ufrag, ICE_UFRAG_LEN);
+    random_ice_chars(out->pwd, ICE_PWD_LEN);
+}
+
+void ice_session_use(struct ice_session *session, const struct ice_credentials *local)
+{
+    session->local = *local;
+}
+
 static void set_credentials(struct ice_session *session, struct span ufrag, struct span pwd)
 {
-    random_ice_chars(session->local.ufrag, ICE_UFRAG_LEN);
-    random_ice_chars(session->local.pwd, ICE_PWD_LEN);
+    ice_credentials_make(&session->local);
     copy_text(session->remote_ufrag, ufrag);
     copy_text(session->remote_pwd, pwd);
 }

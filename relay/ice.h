@@ -111,6 +111,12 @@ int ice_session_init(struct ice_session *session, struct span remote_ufrag,
 int ice_session_restart(struct ice_session *session, struct span remote_ufrag,
                         struct span remote_pwd, usec_t now, struct ice_output *out);
 
+/* Fresh ones of ours, for an answer that is written before the session knows of it. */
+void ice_credentials_make(struct ice_credentials *out);
+/* Right after ice_session_init or ice_session_restart: these are ours instead of those that it
+ * made. */
+void ice_session_use(struct ice_session *session, const struct ice_credentials *local);
+
 /* Finds our ufrag in a Binding request's USERNAME, for the lookup table, validating nothing but
  * the form. RC_BAD: no check for any session here; stun_binding_reply says what else it is. */
 int ice_message_ufrag(struct span datagram, char out[static ICE_UFRAG_LEN + 1]);

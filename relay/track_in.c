@@ -154,7 +154,7 @@ enum refusal track_in_packet(struct track_in *track, struct span bytes, bool rec
     }
 
     track->last_packet = now;
-    if (track->feedback & FEEDBACK_NACK || track->rtx_payload_type)
+    if (track->feedback & FEEDBACK_NACK)
         nack_generator_packet(&track->nack, view->seq, now);
     if (track->media == MEDIA_VIDEO && out->info.key_frame) {
         nack_generator_key_frame(&track->nack, view->seq);

@@ -1,0 +1,488 @@
+#include "relay/media.h"
+
+#include "relay/peer.h"
+#include "relay/rtp.h"
+#include "relay/stun.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define INPUT_CHUNK 64 /* SRTP packets unprotected at a time */
+
+/* An address as a hash key: every byte counts and is set. */
+struct address_key {
+    uint8_t ip[16];
+    uint32_t scope;
+    uint16_t port, family;
+};
+
+struct address_entry {
+    struct address_key key;
+    struct peer *peer;
+    UT_hash_handle hh;
+};
+
+struct ufrag_entry {
+    char ufrag[ICE_UFRAG_LEN + 1];
+    struct peer *peer;
+    UT_hash_handle hh;
+};
+
+struct id_entry {
+    uint64_t id;
+    struct peer *peer;
+    UT_hash_handle hh;
+};
+
+/* SRTP or SRTCP packets of one chunk, side by side with whose they are. */
+struct input_list {
+    size_t count;
+    struct srtp_packet packet[INPUT_CHUNK];
+    struct peer *peer[INPUT_CHUNK];
+    const struct address *from[INPUT_CHUNK];
+};
+
+struct media {
+    struct media_context context;
+    struct media_output output;
+    uint32_t max_peers;
+    struct stun_budget stun_budget;
+    struct address_entry *addresses;
+    struct ufrag_entry *ufrags;
+    struct id_entry *ids;
+    struct peer *last_peer; /* whose datagram came last: mostly the next one's too */
+    struct address last_from;
+    struct peer *dirty;
+    bool woken;
+    struct input_list rtp, rtcp;
+    struct media_stats stats;
+};
+
+/* --- tables ---------------------------------------------------------------------------------------- */
+
+static struct address_key key_of(const struct address *address)
+{
+    struct address_key key = {.family = address->sa.sa_family};
+
+    if (address->sa.sa_family == AF_INET) {
+        memcpy(key.ip, &address->v4.sin_addr, 4);
+        key.port = address->v4.sin_port;
+    } else {
+        memcpy(key.ip, &address->v6.sin6_addr, 16);
+        key.port = address->v6.sin6_port;
+        key.scope = address->v6.sin6_scope_id;
+    }
+    return key;
+}
+
+static struct address_entry *find_address(const struct media *media,
+                                          const struct address *address)
+{
+    const struct address_key key = key_of(address);
+    struct address_entry *entry;
+
+    HASH_FIND_BYHASHVALUE(hh, media->addresses, &key, sizeof key, address_hash(address), entry);
+    return entry;
+}
+
+static struct peer *peer_from(struct media *media, const struct address *from)
+{
+    if (media->last_peer && address_equal(&media->last_from, from))
+        return media->last_peer;
+
+    const struct address_entry *entry = find_address(media, from);
+    if (!entry)
+        return NULL;
+    media->last_peer = entry->peer;
+    media->last_from = *from;
+    return entry->peer;
+}
+
+static struct peer *peer_by_id(const struct media *media, uint64_t id)
+{
+    struct id_entry *entry;
+
+    HASH_FIND(hh, media->ids, &id, sizeof id, entry);
+    return entry ? entry->peer : NULL;
+}
+
+void media_add_address(struct media *media, struct peer *peer, const struct address *address)
+{
+    struct address_entry *entry = find_address(media, address);
+
+    media->last_peer = NULL;
+    if (entry) { /* the address changed hands: whoever proved it last has it */
+        entry->peer = peer;
+        return;
+    }
+    entry = calloc(1, sizeof *entry);
+    if (!entry)
+        return;
+    entry->key = key_of(address);
+    entry->peer = peer;
+    HASH_ADD_BYHASHVALUE(hh, media->addresses, key, sizeof entry->key, address_hash(address),
+                         entry);
+}
+
+void media_remove_address(struct media *media, struct peer *peer, const struct address *address)
+{
+    struct address_entry *entry = find_address(media, address);
+
+    media->last_peer = NULL;
+    if (!entry || entry->peer != peer)
+        return;
+    HASH_DELETE(hh, media->addresses, entry);
+    free(entry);
+}
+
+void media_add_ufrag(struct media *media, struct peer *peer, const char *ufrag)
+{
+    struct ufrag_entry *entry = calloc(1, sizeof *entry);
+
+    if (!entry)
+        return;
+    memcpy(entry->ufrag, ufrag, sizeof entry->ufrag);
+    entry->peer = peer;
+    HASH_ADD_STR(media->ufrags, ufrag, entry);
+}
+
+void media_remove_ufrag(struct media *media, struct peer *peer, const char *ufrag)
+{
+    struct ufrag_entry *entry;
+
+    HASH_FIND_STR(media->ufrags, ufrag, entry);
+    if (!entry || entry->peer != peer)
+        return;
+    HASH_DEL(media->ufrags, entry);
+    free(entry);
+}
+
+/* --- for peers --------------------------------------------------------------------------------------- */
+
+const struct media_context *media_context(const struct media *media)
+{
+    return &media->context;
+}
+
+struct media_stats *media_stats(struct media *media)
+{
+    return &media->stats;
+}
+
+static void wake(struct media *media)
+{
+    if (media->woken)
+        return;
+    media->woken = true;
+    if (media->output.wake)
+        media->output.wake(media->output.arg);
+}
+
+void media_mark_dirty(struct media *media, struct peer *peer)
+{
+    wake(media);
+    if (peer->dirty)
+        return;
+    peer->dirty = true;
+    peer->next_dirty = media->dirty;
+    media->dirty = peer;
+}
+
+void media_emit(struct media *media, const struct peer *peer, const struct media_event *event)
+{
+    media->output.event(media->output.arg, peer->id, event);
+}
+
+void media_emit_data(struct media *media, const struct peer *peer, struct span packet)
+{
+    if (media->output.data)
+        media->output.data(media->output.arg, peer->id, packet);
+}
+
+/* --- datagrams ----------------------------------------------------------------------------------------- */
+
+static void on_stun(struct media *media, const struct udp_datagram *datagram, usec_t now)
+{
+    const struct span bytes = {datagram->data, datagram->len};
+    char ufrag[ICE_UFRAG_LEN + 1];
+    uint8_t reply[STUN_BINDING_REPLY_MAX];
+    struct ufrag_entry *entry = NULL;
+    size_t len = 0;
+
+    counter_add(&media->stats.stun_in, 1);
+    if (ice_message_ufrag(bytes, ufrag) == RC_OK)
+        HASH_FIND_STR(media->ufrags, ufrag, entry);
+    if (entry) {
+        peer_stun(entry->peer, bytes, &datagram->from, &datagram->local, now);
+        return;
+    }
+    if (stun_binding_reply(&media->stun_budget, bytes, &datagram->from, now, reply, &len) ==
+            REFUSAL_NONE &&
+        len > 0) {
+        outbox_send_raw(media->context.outbox, &datagram->from, &datagram->local,
+                        (struct span){reply, len});
+        wake(media);
+    }
+}
+
+static void on_dtls(struct media *media, const struct udp_datagram *datagram, usec_t now)
+{
+    struct peer *peer = peer_from(media, &datagram->from);
+
+    counter_add(&media->stats.dtls_in, 1);
+    if (!peer) {
+        refuse(REFUSAL_DATAGRAM_NO_PEER);
+        return;
+    }
+    peer_dtls(peer, (struct span){datagram->data, datagram->len}, &datagram->from, now);
+}
+
+static void collect(struct media *media, struct input_list *list,
+                    const struct udp_datagram *datagram)
+{
+    struct peer *peer = peer_from(media, &datagram->from);
+
+    if (!peer || !peer->srtp_in) {
+        refuse(REFUSAL_DATAGRAM_NO_PEER);
+        return;
+    }
+    list->packet[list->count] = (struct srtp_packet){
+        .context = peer->srtp_in,
+        .data = datagram->data,
+        .len = datagram->len,
+        .capacity = datagram->len,
+    };
+    list->peer[list->count] = peer;
+    list->from[list->count++] = &datagram->from;
+}
+
+static void take_rtp(struct media *media, struct input_list *list, usec_t now)
+{
+    if (list->count)
+        srtp_engine_unprotect(media->context.srtp, list->packet, list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        struct peer *peer = list->peer[i];
+
+        if (list->packet[i].refusal != REFUSAL_NONE)
+            continue;
+        if (!peer->dirty)
+            peer_authenticated(peer, list->from[i], now);
+        media_mark_dirty(media, peer);
+        peer_rtp(peer, list->packet[i].data, list->packet[i].len, now);
+    }
+    counter_add(&media->stats.rtp_in, list->count);
+    list->count = 0;
+}
+
+static void take_rtcp(struct media *media, struct input_list *list, usec_t now)
+{
+    if (list->count)
+        srtp_engine_unprotect_rtcp(media->context.srtp, list->packet, list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        struct peer *peer = list->peer[i];
+
+        if (list->packet[i].refusal != REFUSAL_NONE)
+            continue;
+        if (!peer->dirty)
+            peer_authenticated(peer, list->from[i], now);
+        media_mark_dirty(media, peer);
+        peer_rtcp(peer, (struct span){list->packet[i].data, list->packet[i].len}, now);
+    }
+    counter_add(&media->stats.rtcp_in, list->count);
+    list->count = 0;
+}
+
+static void take_datagram(struct media *media, const struct udp_datagram *datagram, usec_t now)
+{
+    switch (datagram_classify((struct span){datagram->data, datagram->len})) {
+    case DATAGRAM_STUN:
+        on_stun(media, datagram, now);
+        break;
+    case DATAGRAM_DTLS:
+        on_dtls(media, datagram, now);
+        break;
+    case DATAGRAM_RTP:
+        collect(media, &media->rtp, datagram);
+        break;
+    case DATAGRAM_RTCP:
+        collect(media, &media->rtcp, datagram);
+        break;
+    default:
+        refuse(REFUSAL_DATAGRAM_UNKNOWN);
+        break;
+    }
+}
+
+void media_input(struct media *media, struct udp_datagram *batch, size_t count, usec_t now)
+{
+    for (size_t i = 0; i < count; i++) {
+        take_datagram(media, &batch[i], now);
+        if (media->rtp.count == INPUT_CHUNK)
+            take_rtp(media, &media->rtp, now);
+        if (media->rtcp.count == INPUT_CHUNK)
+            take_rtcp(media, &media->rtcp, now);
+    }
+    take_rtp(media, &media->rtp, now);
+    take_rtcp(media, &media->rtcp, now);
+}
+
+void media_flush(struct media *media, usec_t now)
+{
+    media->woken = true; /* what is marked from here on is looked after in this very loop */
+    while (media->dirty) {
+        struct peer *peer = media->dirty;
+
+        media->dirty = peer->next_dirty;
+        peer->dirty = false;
+        peer_settle(peer, now);
+    }
+    media->woken = false;
+    outbox_flush(media->context.outbox);
+}
+
+/* --- peers ------------------------------------------------------------------------------------------------ */
+
+int media_create(struct media **out, const struct media_options *options,
+                 const struct media_output *output)
+{
+    struct media *media = calloc(1, sizeof *media);
+    if (!media)
+        return RC_NOMEM;
+    media->output = *output;
+    media->max_peers = options->max_peers;
+    media->context = (struct media_context){
+        .dtls = options->dtls,
+        .srtp = options->srtp,
+        .timers = options->timers,
+        .max_handshakes = options->max_handshakes,
+        .max_bitrate = options->max_bitrate,
+    };
+
+    int rc = ice_agent_create(&media->context.ice);
+    if (rc == RC_OK)
+        rc = outbox_create(&media->context.outbox, options->srtp, &output->sink);
+    if (rc != RC_OK) {
+        media_free(media);
+        return rc;
+    }
+    *out = media;
+    return RC_OK;
+}
+
+static void forget_keys(struct media *media, struct peer *peer)
+{
+    for (uint8_t i = 0; i < peer->ice.path_count; i++)
+        media_remove_address(media, peer, &peer->ice.path[i].remote);
+    media_remove_ufrag(media, peer, peer->ice.local.ufrag);
+    media_remove_ufrag(media, peer, peer->ice.previous.ufrag);
+}
+
+/* At most a handful of peers are dirty at any time outside a batch. */
+static void forget_dirty(struct media *media, struct peer *peer)
+{
+    struct peer **at = &media->dirty;
+
+    while (*at && *at != peer)
+        at = &(*at)->next_dirty;
+    if (*at)
+        *at = peer->next_dirty;
+}
+
+static void close_entry(struct media *media, struct id_entry *entry, usec_t now)
+{
+    struct peer *peer = entry->peer;
+
+    HASH_DEL(media->ids, entry);
+    free(entry);
+    forget_keys(media, peer);
+    peer_unlink(peer, now);
+    forget_dirty(media, peer);
+    peer_free(peer, now);
+}
+
+void media_free(struct media *media)
+{
+    struct id_entry *entry, *next;
+
+    if (!media)
+        return;
+    HASH_ITER(hh, media->ids, entry, next) close_entry(media, entry, 0);
+    outbox_free(media->context.outbox);
+    ice_agent_free(media->context.ice);
+    free(media);
+}
+
+int media_peer_open(struct media *media, const struct media_peer_options *options, usec_t now)
+{
+    struct peer *peer;
+
+    if (peer_by_id(media, options->id))
+        return RC_BAD;
+    if (HASH_COUNT(media->ids) >= media->max_peers)
+        return RC_FULL;
+    struct id_entry *entry = calloc(1, sizeof *entry);
+    if (!entry)
+        return RC_NOMEM;
+    const int rc = peer_create(&peer, media, options, now);
+    if (rc != RC_OK) {
+        free(entry);
+        return rc;
+    }
+    entry->id = options->id;
+    entry->peer = peer;
+    HASH_ADD(hh, media->ids, id, sizeof entry->id, entry);
+    media_add_ufrag(media, peer, peer->ice.local.ufrag);
+    counter_set(&media->stats.peers, HASH_COUNT(media->ids));
+    return RC_OK;
+}
+
+int media_peer_update(struct media *media, uint64_t id, const struct sdp_negotiated *negotiated,
+                      const struct ice_credentials *restart, usec_t now)
+{
+    struct peer *peer = peer_by_id(media, id);
+
+    if (!peer)
+        return RC_BAD;
+    peer_configure(peer, negotiated, now);
+    if (restart)
+        peer_restart_ice(peer, negotiated, restart, now);
+    return RC_OK;
+}
+
+void media_peer_close(struct media *media, uint64_t id, usec_t now)
+{
+    struct id_entry *entry;
+
+    HASH_FIND(hh, media->ids, &id, sizeof id, entry);
+    if (!entry)
+        return;
+    close_entry(media, entry, now);
+    counter_set(&media->stats.peers, HASH_COUNT(media->ids));
+}
+
+void media_link(struct media *media, uint64_t a, uint64_t b, usec_t now)
+{
+    struct peer *first = peer_by_id(media, a), *second = peer_by_id(media, b);
+
+    if (first && second && first != second)
+        peer_link(first, second, now);
+}
+
+void media_unlink(struct media *media, uint64_t a, uint64_t b, usec_t now)
+{
+    struct peer *first = peer_by_id(media, a), *second = peer_by_id(media, b);
+
+    if (first && second && first->partner == second)
+        peer_unlink(first, now);
+}
+
+void media_peer_send_data(struct media *media, uint64_t id, struct span packet, usec_t now)
+{
+    struct peer *peer = peer_by_id(media, id);
+
+    if (!peer)
+        return;
+    peer_send_data(peer, packet, now);
+    wake(media);
+}

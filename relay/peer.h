@@ -1,0 +1,126 @@
+/*
+ * relay/peer.h - one client's peer connection on its worker: ICE, DTLS, SRTP, two tracks each way
+ * and their RTCP.
+ *
+ * Sans-IO. Sequences the value modules and holds no algorithm of its own: peer.c is its life (ICE,
+ * DTLS, timers), peer_media.c the way of media, peer_rtcp.c what is said about it. Owned by the
+ * worker's struct media; one thread.
+ */
+#ifndef RELAY_PEER_H
+#define RELAY_PEER_H
+
+#include "core/timer.h"
+#include "relay/bandwidth.h"
+#include "relay/media.h"
+#include "relay/peer_clock.h"
+#include "relay/rtcp_schedule.h"
+#include "relay/track_in.h"
+#include "relay/track_out.h"
+#include "relay/transport_feedback.h"
+
+/* After that long without an SRTP packet the DTLS session is released all the same: a client that
+ * has our Finished does not repeat its own. */
+#define PEER_DTLS_KEEP SEC(10)
+#define PEER_QUALITY_INTERVAL SEC(5)
+#define PEER_NACK_MAX 64 /* sequence numbers of one NACK that we answer or ask */
+
+enum peer_state { PEER_CONNECTING, PEER_CONNECTED, PEER_FAILED };
+
+struct peer {
+    uint64_t id;
+    struct media *media; /* borrowed, the owner */
+    enum peer_state state;
+    struct timer timer; /* one for all deadlines */
+
+    struct ice_session ice;
+    struct dtls_session *dtls; /* owned; NULL before the first datagram */
+    struct fingerprint expected;
+    bool dtls_client, has_data, half_open;
+    bool dtls_used; /* since its buffers were given back last */
+    usec_t connected_at;
+    struct srtp_context *srtp_in, *srtp_out; /* owned; NULL before keys */
+    struct outbox_route route;
+
+    char cname[32];
+    struct track_in audio_in, video_in;
+    struct track_out audio_out, video_out;
+    struct track_leg leg;
+    struct sent_packets sent;
+    struct arrival_log arrivals;
+    bool reports_arrivals; /* transport-wide feedback is negotiated for what the client sends */
+    bool reduced_size;     /* RFC 5506 */
+    struct bandwidth bandwidth;
+    uint64_t remb; /* what the client says that it can receive; 0: nothing */
+    struct peer_clock clock;
+    struct rtcp_schedule schedule;
+    usec_t quality_due;
+
+    struct peer *partner; /* borrowed; NULL: not linked */
+
+    bool dirty; /* in the worker's list of those to look after at the end of the batch */
+    struct peer *next_dirty;
+};
+
+/* --- peer.c ---------------------------------------------------------------------------------- */
+
+int peer_create(struct peer **out, struct media *media, const struct media_peer_options *options,
+                usec_t now);
+/* Says goodbye on the wire when it can. */
+void peer_free(struct peer *peer, usec_t now);
+void peer_configure(struct peer *peer, const struct sdp_negotiated *negotiated, usec_t now);
+void peer_restart_ice(struct peer *peer, const struct sdp_negotiated *negotiated,
+                      const struct ice_credentials *credentials, usec_t now);
+
+void peer_stun(struct peer *peer, struct span datagram, const struct address *from,
+               const struct address *local, usec_t now);
+void peer_dtls(struct peer *peer, struct span datagram, const struct address *from, usec_t now);
+void peer_send_data(struct peer *peer, struct span packet, usec_t now);
+/* An SRTP or SRTCP packet authenticated: `from` is alive, and the handshake is over. */
+void peer_authenticated(struct peer *peer, const struct address *from, usec_t now);
+/* At the end of a batch in which something came in: asks and reports what cannot wait. */
+void peer_settle(struct peer *peer, usec_t now);
+
+/* --- peer_media.c ---------------------------------------------------------------------------- */
+
+/* One plaintext RTP packet; may be changed in place. */
+void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now);
+/* Packets may have stopped coming: tells when the person fell silent. */
+void peer_listen(struct peer *peer, usec_t now);
+void peer_link(struct peer *a, struct peer *b, usec_t now);
+void peer_unlink(struct peer *peer, usec_t now);
+/* What the client may send, as the partner's path and our own limit have it; 0: no limit. */
+uint64_t peer_send_cap(const struct peer *peer);
+
+/* --- peer_rtcp.c ------------------------------------------------------------------------------ */
+
+/* One plaintext, possibly compound, RTCP datagram. */
+void peer_rtcp(struct peer *peer, struct span datagram, usec_t now);
+/* Whatever of NACK, PLI, transport feedback, REMB and reports is due. */
+void peer_rtcp_poll(struct peer *peer, usec_t now);
+usec_t peer_rtcp_deadline(const struct peer *peer);
+void peer_rtcp_bye(struct peer *peer);
+void peer_quality(struct peer *peer, usec_t now);
+
+/* --- media.c, for the three ------------------------------------------------------------------- */
+
+struct media_context {
+    struct ice_agent *ice;
+    struct dtls_context *dtls;
+    struct srtp_engine *srtp;
+    struct timers *timers;
+    struct outbox *outbox;
+    uint32_t max_handshakes;
+    uint64_t max_bitrate;
+};
+
+const struct media_context *media_context(const struct media *media);
+void media_mark_dirty(struct media *media, struct peer *peer);
+void media_add_address(struct media *media, struct peer *peer, const struct address *address);
+void media_remove_address(struct media *media, struct peer *peer, const struct address *address);
+/* A peer has two ufrags during an ICE restart. */
+void media_add_ufrag(struct media *media, struct peer *peer, const char *ufrag);
+void media_remove_ufrag(struct media *media, struct peer *peer, const char *ufrag);
+void media_emit(struct media *media, const struct peer *peer, const struct media_event *event);
+void media_emit_data(struct media *media, const struct peer *peer, struct span packet);
+
+#endif

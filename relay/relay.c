@@ -1,0 +1,520 @@
+/*
+ * relay/relay.c - the control thread's half of the media relay: answers offers, chooses workers,
+ * keeps the handles, and brings the workers' events home.
+ */
+#include "relay/relay.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/random.h"
+#include "relay/certificate.h"
+#include "relay/sdp_answer.h"
+#include "relay/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define LOCAL_ADDRESSES_REFRESH SEC(5) /* a machine's addresses may change (DHCP) */
+#define CNAME_LEN 16
+#define TRACK_ID_LEN 24
+
+struct relay_peer {
+    struct relay *relay; /* borrowed, the owner */
+    uint64_t id;         /* new with each PeerConnection of the client */
+    unsigned worker;
+    void *user;
+    struct relay_peer *partner; /* borrowed; NULL: not linked */
+    uint64_t session_id;        /* of our o= lines */
+    struct ice_credentials ice;
+    uint32_t audio_ssrc, video_ssrc, video_rtx_ssrc;
+    char cname[CNAME_LEN + 1];
+    char stream_id[TRACK_ID_LEN + 1], audio_id[TRACK_ID_LEN + 1], video_id[TRACK_ID_LEN + 1];
+    struct sdp_negotiated negotiated;
+    UT_hash_handle hh;
+};
+
+struct relay {
+    struct relay_options options;
+    struct relay_events events;
+    struct loop *control; /* borrowed */
+    struct certificate *certificate;
+    struct dtls_context *dtls;
+    char fingerprint[FINGERPRINT_TEXT_MAX + 16];
+    struct worker *worker[RELAY_WORKERS_MAX];
+    uint32_t load[RELAY_WORKERS_MAX]; /* peers */
+    unsigned workers;
+    struct relay_peer *peers; /* by id */
+    uint64_t next_id;
+    struct address local[RELAY_ADDRESSES_MAX];
+    size_t local_count;
+    usec_t local_read;
+    struct sdp_offer offer; /* 30 kB, of the call under way */
+};
+
+/* --- events ------------------------------------------------------------------------------------- */
+
+struct event_message {
+    uint64_t peer;
+    struct media_event event;
+};
+
+static void tell(struct relay *relay, struct relay_peer *peer, const struct media_event *event)
+{
+    const struct media_quality_report *q = &event->quality;
+
+    switch (event->kind) {
+    case MEDIA_EVENT_CONNECTED:
+        relay->events.state(peer->user, RELAY_PEER_CONNECTED, REFUSAL_NONE);
+        break;
+    case MEDIA_EVENT_FAILED:
+        relay->events.state(peer->user, RELAY_PEER_FAILED, event->why);
+        break;
+    case MEDIA_EVENT_SILENCE:
+        relay->events.silence(peer->user, event->silent);
+        break;
+    case MEDIA_EVENT_QUALITY:
+        relay->events.quality(peer->user, &(struct relay_quality){
+                                              .rtt = q->rtt,
+                                              .up_loss = q->up_loss,
+                                              .down_loss = q->down_loss,
+                                              .up_jitter = q->up_jitter,
+                                              .down_jitter = q->down_jitter,
+                                              .up_bitrate = q->up_bitrate,
+                                              .down_bitrate = q->down_bitrate,
+                                              .down_estimate = q->down_estimate,
+                                          });
+        break;
+    }
+}
+
+static void deliver_event(void *target, void *payload, usec_t now)
+{
+    struct relay *relay = target;
+    struct event_message *m = payload;
+    struct relay_peer *peer;
+    (void)now;
+
+    HASH_FIND(hh, relay->peers, &m->peer, sizeof m->peer, peer);
+    if (peer) /* else it was closed meanwhile */
+        tell(relay, peer, &m->event);
+    free(m);
+}
+
+/* On a worker's thread. */
+static void on_worker_event(void *arg, uint64_t peer, const struct media_event *event)
+{
+    struct relay *relay = arg;
+    struct event_message *m = malloc(sizeof *m);
+    const struct loop_message message = {deliver_event, free, relay, m};
+
+    if (!m)
+        return;
+    *m = (struct event_message){peer, *event};
+    if (loop_post(relay->control, &message) != RC_OK)
+        free(m);
+}
+
+/* --- start and stop -------------------------------------------------------------------------------- */
+
+/* A worker's sockets: the listed addresses or the wildcard, with the worker's own port. */
+static size_t listen_addresses(const struct relay_options *options, unsigned index,
+                               struct address out[static RELAY_ADDRESSES_MAX])
+{
+    const uint16_t base = options->media_port ? options->media_port : options->port;
+    const uint16_t port = options->workers > 1 ? (uint16_t)(base + index) : options->port;
+    size_t count = options->listen_count;
+
+    memcpy(out, options->listen, count * sizeof *out);
+    if (count == 0)
+        (void)address_parse(&out[count++], "*");
+    for (size_t i = 0; i < count; i++)
+        address_set_port(&out[i], port);
+    return count;
+}
+
+static int start_worker(struct relay *relay, unsigned index, char error[static RELAY_ERROR_MAX])
+{
+    const struct relay_options *o = &relay->options;
+    struct address listen[RELAY_ADDRESSES_MAX], failed = {0};
+    char text[ADDRESS_TEXT_MAX];
+    const struct worker_options options = {
+        .index = index,
+        .listen = listen,
+        .listen_count = listen_addresses(o, index, listen),
+        .buffer_bytes = o->buffer_bytes,
+        .srtp_engine = o->libsrtp_only ? SRTP_ENGINE_LIBSRTP : SRTP_ENGINE_AUTO,
+        .media =
+            {
+                .dtls = relay->dtls,
+                .max_peers = o->max_peers,
+                .max_handshakes = o->max_handshakes,
+                .max_bitrate = o->max_bitrate,
+            },
+        .event = on_worker_event,
+        .arg = relay,
+    };
+
+    const int rc = worker_start(&relay->worker[index], &options, &failed);
+    if (rc == RC_OK) {
+        relay->workers = index + 1;
+        return RC_OK;
+    }
+    snprintf(error, RELAY_ERROR_MAX, "cannot listen on UDP %s: %s",
+             address_format(&failed, text, sizeof text),
+             rc == RC_SYS ? strerror(errno) : "no memory");
+    return rc;
+}
+
+int relay_start(struct relay **out, const struct relay_options *options, struct loop *control,
+                const struct relay_events *events, char error[static RELAY_ERROR_MAX])
+{
+    struct relay *relay = calloc(1, sizeof *relay);
+    int rc = RC_NOMEM;
+
+    snprintf(error, RELAY_ERROR_MAX, "no memory");
+    if (!relay)
+        return RC_NOMEM;
+    relay->options = *options;
+    relay->events = *events;
+    relay->control = control;
+    relay->next_id = 1;
+    rc = certificate_create(&relay->certificate);
+    if (rc == RC_OK)
+        rc = dtls_context_create(&relay->dtls, relay->certificate);
+    if (rc == RC_OK)
+        snprintf(relay->fingerprint, sizeof relay->fingerprint, "sha-256 %s",
+                 certificate_fingerprint_text(relay->certificate));
+    for (unsigned i = 0; rc == RC_OK && i < options->workers; i++)
+        rc = start_worker(relay, i, error);
+    if (rc != RC_OK) {
+        relay_stop(relay);
+        return rc;
+    }
+    *out = relay;
+    return RC_OK;
+}
+
+void relay_stop(struct relay *relay)
+{
+    struct relay_peer *peer, *next;
+
+    if (!relay)
+        return;
+    for (unsigned i = 0; i < relay->workers; i++)
+        worker_stop(relay->worker[i]);
+    HASH_ITER(hh, relay->peers, peer, next)
+    {
+        HASH_DEL(relay->peers, peer);
+        free(peer);
+    }
+    dtls_context_free(relay->dtls);
+    certificate_free(relay->certificate);
+    free(relay);
+}
+
+/* --- offers ----------------------------------------------------------------------------------------- */
+
+static const struct address *candidate_addresses(struct relay *relay, size_t *count)
+{
+    const struct relay_options *o = &relay->options;
+    const usec_t now = clock_now();
+
+    if (o->external_count) {
+        *count = o->external_count;
+        return o->external;
+    }
+    if (o->listen_count) {
+        *count = o->listen_count;
+        return o->listen;
+    }
+    if (relay->local_read == 0 || now - relay->local_read > LOCAL_ADDRESSES_REFRESH) {
+        const int n = address_local(relay->local, RELAY_ADDRESSES_MAX);
+
+        relay->local_count = n > 0 ? (size_t)n : 0;
+        relay->local_read = now;
+    }
+    *count = relay->local_count;
+    return relay->local;
+}
+
+static size_t make_candidates(struct relay *relay, unsigned worker,
+                              struct candidate out[static RELAY_ADDRESSES_MAX])
+{
+    size_t count;
+    const struct address *addresses = candidate_addresses(relay, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct address address = addresses[i];
+
+        address_set_port(&address, worker_port(relay->worker[worker]));
+        candidate_make_host(&out[i], CANDIDATE_UDP, &address, (unsigned)i);
+    }
+    return count;
+}
+
+static unsigned least_loaded(const struct relay *relay)
+{
+    unsigned best = 0;
+
+    for (unsigned i = 1; i < relay->workers; i++)
+        if (relay->load[i] < relay->load[best])
+            best = i;
+    return best;
+}
+
+static uint32_t fresh_ssrc(void)
+{
+    uint32_t ssrc;
+
+    do
+        ssrc = random_u32();
+    while (ssrc == 0);
+    return ssrc;
+}
+
+static struct relay_peer *new_peer(struct relay *relay, void *user)
+{
+    struct relay_peer *peer = calloc(1, sizeof *peer);
+
+    if (!peer)
+        return NULL;
+    peer->relay = relay;
+    peer->user = user;
+    peer->session_id = random_u64() >> 2;
+    random_id(peer->cname, CNAME_LEN);
+    random_id(peer->stream_id, TRACK_ID_LEN);
+    random_id(peer->audio_id, TRACK_ID_LEN);
+    random_id(peer->video_id, TRACK_ID_LEN);
+    return peer;
+}
+
+static int write_answer(struct relay_peer *peer, const struct sdp_negotiated *previous,
+                        struct sdp_negotiated *out, char **answer, enum refusal *why)
+{
+    struct relay *relay = peer->relay;
+    struct candidate candidates[RELAY_ADDRESSES_MAX];
+    struct sdp_local local = {
+        .session_id = peer->session_id,
+        .ice_ufrag = peer->ice.ufrag,
+        .ice_pwd = peer->ice.pwd,
+        .fingerprint = relay->fingerprint,
+        .candidates = candidates,
+        .candidate_count = make_candidates(relay, peer->worker, candidates),
+        .audio_ssrc = peer->audio_ssrc,
+        .video_ssrc = peer->video_ssrc,
+        .video_rtx_ssrc = peer->video_rtx_ssrc,
+        .cname = peer->cname,
+        .stream_id = peer->stream_id,
+        .audio_track_id = peer->audio_id,
+        .video_track_id = peer->video_id,
+        .video_codec_count = relay->options.video_codec_count,
+        .data_channels = false,
+    };
+
+    memcpy(local.video_codecs, relay->options.video_codecs, sizeof local.video_codecs);
+    return sdp_answer_write(&relay->offer, &local, previous, out, answer, why);
+}
+
+static void forget(struct relay_peer *peer)
+{
+    struct relay *relay = peer->relay;
+
+    HASH_DEL(relay->peers, peer);
+    relay->load[peer->worker]--;
+    (void)worker_close(relay->worker[peer->worker], peer->id);
+}
+
+/* Gives the handle a peer connection of its own on `worker`. */
+static int open_on_worker(struct relay_peer *peer, const struct sdp_negotiated *negotiated)
+{
+    struct relay *relay = peer->relay;
+    struct media_peer_options options = {
+        .id = peer->id,
+        .negotiated = *negotiated,
+        .audio_ssrc = peer->audio_ssrc,
+        .video_ssrc = peer->video_ssrc,
+        .video_rtx_ssrc = peer->video_rtx_ssrc,
+    };
+    const struct span ufrag = {(const uint8_t *)negotiated->ice_ufrag,
+                               strlen(negotiated->ice_ufrag)};
+    const struct span pwd = {(const uint8_t *)negotiated->ice_pwd, strlen(negotiated->ice_pwd)};
+
+    memcpy(options.cname, peer->cname, sizeof peer->cname);
+    int rc = ice_session_init(&options.ice, ufrag, pwd, clock_now());
+    if (rc == RC_OK) {
+        ice_session_use(&options.ice, &peer->ice);
+        rc = worker_open(relay->worker[peer->worker], &options);
+    }
+    explicit_bzero(&options, sizeof options);
+    return rc;
+}
+
+static enum refusal answer_new(struct relay_peer *peer, bool replaces, char **answer)
+{
+    struct relay *relay = peer->relay;
+    const struct relay_peer before = *peer;
+    struct sdp_negotiated negotiated;
+    enum refusal why = REFUSAL_SERVER_FULL;
+
+    peer->id = relay->next_id++;
+    peer->worker = replaces ? before.worker : least_loaded(relay);
+    peer->audio_ssrc = fresh_ssrc();
+    peer->video_ssrc = fresh_ssrc();
+    peer->video_rtx_ssrc = fresh_ssrc();
+    ice_credentials_make(&peer->ice);
+
+    int rc = write_answer(peer, NULL, &negotiated, answer, &why);
+    if (rc == RC_OK) {
+        rc = open_on_worker(peer, &negotiated);
+        why = REFUSAL_SERVER_FULL;
+        if (rc != RC_OK) {
+            free(*answer);
+            *answer = NULL;
+        }
+    }
+    if (rc != RC_OK) {
+        *peer = before;
+        return why;
+    }
+
+    if (replaces) { /* the handle is hashed under the id of the connection that it replaces */
+        const uint64_t id = peer->id;
+
+        peer->id = before.id;
+        forget(peer);
+        peer->id = id;
+    }
+    peer->negotiated = negotiated;
+    HASH_ADD(hh, relay->peers, id, sizeof peer->id, peer);
+    relay->load[peer->worker]++;
+    if (peer->partner)
+        (void)worker_link(relay->worker[peer->worker], peer->id, peer->partner->id);
+    return REFUSAL_NONE;
+}
+
+static enum refusal answer_again(struct relay_peer *peer, bool restart, char **answer)
+{
+    struct relay *relay = peer->relay;
+    const struct ice_credentials before = peer->ice;
+    struct sdp_negotiated negotiated;
+    enum refusal why;
+
+    if (restart)
+        ice_credentials_make(&peer->ice);
+    if (write_answer(peer, &peer->negotiated, &negotiated, answer, &why) != RC_OK) {
+        peer->ice = before;
+        return why;
+    }
+    if (worker_update(relay->worker[peer->worker], peer->id, &negotiated,
+                      restart ? &peer->ice : NULL) != RC_OK) {
+        peer->ice = before;
+        free(*answer);
+        *answer = NULL;
+        return REFUSAL_SERVER_FULL;
+    }
+    peer->negotiated = negotiated;
+    return REFUSAL_NONE;
+}
+
+static enum refusal answer_offer(struct relay *relay, struct relay_peer **peer, void *user,
+                                 char **answer)
+{
+    if (*peer) {
+        switch (sdp_change_kind(&(*peer)->negotiated, &relay->offer)) {
+        case SDP_NEW_SESSION:
+            return answer_new(*peer, true, answer);
+        case SDP_ICE_RESTART:
+            return answer_again(*peer, true, answer);
+        case SDP_RENEGOTIATION:
+            return answer_again(*peer, false, answer);
+        }
+    }
+    if (relay_peer_count(relay) >= relay->options.max_peers)
+        return REFUSAL_PEER_LIMIT;
+    struct relay_peer *fresh = new_peer(relay, user);
+    if (!fresh)
+        return REFUSAL_SERVER_FULL;
+    const enum refusal why = answer_new(fresh, false, answer);
+    if (why == REFUSAL_NONE)
+        *peer = fresh;
+    else
+        free(fresh);
+    return why;
+}
+
+enum refusal relay_offer(struct relay *relay, struct relay_peer **peer, void *user,
+                         const char *sdp, size_t length, char **answer)
+{
+    enum refusal why = REFUSAL_SDP_MALFORMED;
+
+    if (sdp_offer_parse(sdp, length, &relay->offer, &why) != RC_OK)
+        return refuse(why);
+    why = answer_offer(relay, peer, user, answer);
+    return why == REFUSAL_NONE ? REFUSAL_NONE : refuse(why);
+}
+
+enum refusal relay_candidate(struct relay_peer *peer, const char *text)
+{
+    struct candidate candidate;
+    const size_t length = text ? strlen(text) : 0;
+    (void)peer;
+
+    /* An ICE-lite agent makes no checks: a candidate is looked at and not needed. */
+    if (length == 0 || candidate_is_end(text, length))
+        return REFUSAL_NONE;
+    if (candidate_parse(text, length, &candidate) != RC_OK)
+        return refuse(REFUSAL_CANDIDATE_MALFORMED);
+    return REFUSAL_NONE;
+}
+
+/* --- links ------------------------------------------------------------------------------------------- */
+
+void relay_link(struct relay_peer *a, struct relay_peer *b)
+{
+    struct relay *relay = a->relay;
+
+    if (a == b || a->partner || b->partner)
+        return;
+    a->partner = b;
+    b->partner = a;
+    (void)worker_link(relay->worker[a->worker], a->id, b->id);
+}
+
+void relay_unlink(struct relay_peer *a, struct relay_peer *b)
+{
+    struct relay *relay = a->relay;
+
+    if (a->partner != b)
+        return;
+    a->partner = NULL;
+    b->partner = NULL;
+    (void)worker_unlink(relay->worker[a->worker], a->id, b->id);
+}
+
+void relay_peer_close(struct relay_peer *peer)
+{
+    if (!peer)
+        return;
+    if (peer->partner)
+        relay_unlink(peer, peer->partner);
+    forget(peer);
+    explicit_bzero(&peer->ice, sizeof peer->ice);
+    free(peer);
+}
+
+uint32_t relay_peer_count(const struct relay *relay)
+{
+    return HASH_COUNT(relay->peers);
+}
+
+struct address relay_address(const struct relay *relay)
+{
+    struct address listen[RELAY_ADDRESSES_MAX];
+
+    (void)listen_addresses(&relay->options, 0, listen);
+    address_set_port(&listen[0], worker_port(relay->worker[0]));
+    return listen[0];
+}

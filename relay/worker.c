@@ -1,0 +1,440 @@
+#include "relay/worker.h"
+
+#include "core/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct worker {
+    char name[16];
+    struct loop *loop;
+    struct udp_port *port[RELAY_ADDRESSES_MAX];
+    struct inlet *inlet[RELAY_ADDRESSES_MAX]; /* owned */
+    struct address bound[RELAY_ADDRESSES_MAX]; /* port 0, as datagrams name it */
+    size_t port_count;
+    struct srtp_engine *srtp;
+    struct media *media;
+    struct worker_options options;
+    pthread_t thread;
+    bool running;
+};
+
+/* A datagram's way in: which socket it came through is what its answer must leave by. */
+struct inlet {
+    struct worker *worker;
+    size_t index;
+};
+
+/* --- the sockets -------------------------------------------------------------------------------- */
+
+static void on_receive(void *arg, struct udp_datagram *batch, size_t count, usec_t now)
+{
+    const struct inlet *inlet = arg;
+    struct worker *worker = inlet->worker;
+
+    if (worker->port_count > 1)
+        for (size_t i = 0; i < count; i++)
+            batch[i].local = worker->bound[inlet->index];
+    media_input(worker->media, batch, count, now);
+}
+
+static void on_idle(void *arg, usec_t now)
+{
+    const struct inlet *inlet = arg;
+
+    media_flush(inlet->worker->media, now);
+}
+
+static struct udp_port *port_for(const struct worker *worker, const struct address *local)
+{
+    if (worker->port_count > 1)
+        for (size_t i = 0; i < worker->port_count; i++)
+            if (address_equal_ip(&worker->bound[i], local))
+                return worker->port[i];
+    return worker->port[0];
+}
+
+static void send_packet(void *arg, const struct address *to, const struct address *local,
+                        const uint8_t *data, size_t len)
+{
+    const struct worker *worker = arg;
+
+    udp_port_send(port_for(worker, local), to, worker->port_count > 1 ? NULL : local, data, len);
+}
+
+static void flush_ports(void *arg)
+{
+    const struct worker *worker = arg;
+
+    for (size_t i = 0; i < worker->port_count; i++)
+        udp_port_flush(worker->port[i]);
+}
+
+static void flush_later(void *arg)
+{
+    struct worker *worker = arg;
+
+    media_flush(worker->media, loop_now(worker->loop));
+}
+
+static void wake(void *arg)
+{
+    struct worker *worker = arg;
+
+    if (loop_defer(worker->loop, flush_later, worker) != RC_OK)
+        flush_later(worker);
+}
+
+static int open_ports(struct worker *worker, struct address *failed)
+{
+    for (size_t i = 0; i < worker->options.listen_count; i++) {
+        const struct udp_port_options options = {
+            .at = worker->options.listen[i],
+            .buffer_bytes = worker->options.buffer_bytes,
+        };
+        struct inlet *inlet = malloc(sizeof *inlet);
+
+        *failed = options.at;
+        if (!inlet)
+            return RC_NOMEM;
+        *inlet = (struct inlet){worker, i};
+        const int rc = udp_port_open(&worker->port[i], worker->loop, &options, on_receive,
+                                     on_idle, inlet);
+        if (rc != RC_OK) {
+            free(inlet);
+            return rc;
+        }
+        worker->inlet[i] = inlet;
+        worker->bound[i] = options.at;
+        address_set_port(&worker->bound[i], 0);
+        worker->port_count++;
+    }
+    return RC_OK;
+}
+
+/* --- metrics ----------------------------------------------------------------------------------------- */
+
+static void register_metrics(struct worker *worker)
+{
+    struct media_stats *m = media_stats(worker->media);
+    const struct {
+        const char *name, *labels, *help;
+        enum metric_kind kind;
+        struct counter *value;
+    } rows[] = {
+        {"meetopia_peers", "", "peer connections", METRIC_GAUGE, &m->peers},
+        {"meetopia_dtls_handshakes", "", "half-open DTLS handshakes", METRIC_GAUGE, &m->handshakes},
+        {"meetopia_peers_connected_total", "", "peer connections that agreed on keys", METRIC_COUNTER, &m->peers_connected},
+        {"meetopia_datagrams_in_total", "kind=\"rtp\"", "datagrams received", METRIC_COUNTER, &m->rtp_in},
+        {"meetopia_datagrams_in_total", "kind=\"rtcp\"", "datagrams received", METRIC_COUNTER, &m->rtcp_in},
+        {"meetopia_datagrams_in_total", "kind=\"stun\"", "datagrams received", METRIC_COUNTER, &m->stun_in},
+        {"meetopia_datagrams_in_total", "kind=\"dtls\"", "datagrams received", METRIC_COUNTER, &m->dtls_in},
+        {"meetopia_rtp_forwarded_total", "", "RTP packets given to a partner's track", METRIC_COUNTER, &m->rtp_forwarded},
+        {"meetopia_rtp_unlinked_total", "", "RTP packets of clients without a partner", METRIC_COUNTER, &m->unlinked},
+        {"meetopia_rtp_retransmitted_total", "", "RTP packets sent again by RTX", METRIC_COUNTER, &m->retransmitted},
+        {"meetopia_rtp_recovered_total", "", "RTP packets that RTX brought back", METRIC_COUNTER, &m->recovered},
+        {"meetopia_nack_asked_total", "", "RTP packets asked of senders again", METRIC_COUNTER, &m->nack_asked},
+        {"meetopia_key_frames_asked_total", "", "key frames asked of senders", METRIC_COUNTER, &m->pli_asked},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        (void)metrics_add(rows[i].name, rows[i].labels, rows[i].help, rows[i].kind,
+                          rows[i].value);
+
+    for (size_t i = 0; i < worker->port_count; i++) {
+        struct udp_port_stats *u = udp_port_stats(worker->port[i]);
+
+        (void)metrics_add("meetopia_udp_packets_in_total", "", "UDP packets received", METRIC_COUNTER, &u->packets_in);
+        (void)metrics_add("meetopia_udp_packets_out_total", "", "UDP packets sent", METRIC_COUNTER, &u->packets_out);
+        (void)metrics_add("meetopia_udp_bytes_in_total", "", "UDP payload received", METRIC_COUNTER, &u->bytes_in);
+        (void)metrics_add("meetopia_udp_bytes_out_total", "", "UDP payload sent", METRIC_COUNTER, &u->bytes_out);
+        (void)metrics_add("meetopia_udp_calls_total", "direction=\"in\"", "system calls", METRIC_COUNTER, &u->calls_in);
+        (void)metrics_add("meetopia_udp_calls_total", "direction=\"out\"", "system calls", METRIC_COUNTER, &u->calls_out);
+        (void)metrics_add("meetopia_udp_dropped_total", "why=\"kernel\"", "UDP packets lost in this machine", METRIC_COUNTER, &u->dropped_kernel);
+        (void)metrics_add("meetopia_udp_dropped_total", "why=\"oversize\"", "UDP packets lost in this machine", METRIC_COUNTER, &u->dropped_oversize);
+        (void)metrics_add("meetopia_udp_dropped_total", "why=\"queue_full\"", "UDP packets lost in this machine", METRIC_COUNTER, &u->dropped_queue_full);
+        (void)metrics_add("meetopia_udp_dropped_total", "why=\"late\"", "UDP packets lost in this machine", METRIC_COUNTER, &u->dropped_queue_late);
+        (void)metrics_add("meetopia_udp_dropped_total", "why=\"send_error\"", "UDP packets lost in this machine", METRIC_COUNTER, &u->send_errors);
+    }
+}
+
+static void forget_metrics(struct worker *worker)
+{
+    if (worker->media)
+        metrics_remove(media_stats(worker->media), sizeof(struct media_stats));
+    for (size_t i = 0; i < worker->port_count; i++)
+        metrics_remove(udp_port_stats(worker->port[i]), sizeof(struct udp_port_stats));
+}
+
+/* --- life ---------------------------------------------------------------------------------------------- */
+
+static void on_event(void *arg, uint64_t peer, const struct media_event *event)
+{
+    struct worker *worker = arg;
+
+    worker->options.event(worker->options.arg, peer, event);
+}
+
+static void on_data(void *arg, uint64_t peer, struct span packet)
+{
+    struct worker *worker = arg;
+
+    worker->options.data(worker->options.arg, peer, packet);
+}
+
+static void *thread_main(void *arg)
+{
+    struct worker *worker = arg;
+
+    pthread_setname_np(pthread_self(), worker->name);
+    loop_run(worker->loop);
+    media_free(worker->media); /* says goodbye to every peer, on this thread's crypto */
+    worker->media = NULL;
+    return NULL;
+}
+
+/* Frees a worker whose thread does not run. */
+static void destroy(struct worker *worker)
+{
+    const int saved = errno;
+
+    forget_metrics(worker);
+    media_free(worker->media);
+    for (size_t i = 0; i < worker->port_count; i++) {
+        udp_port_close(worker->port[i]);
+        free(worker->inlet[i]);
+    }
+    srtp_engine_free(worker->srtp);
+    loop_free(worker->loop);
+    free(worker);
+    errno = saved;
+}
+
+static int start_thread(struct worker *worker)
+{
+    sigset_t all, before;
+
+    sigfillset(&all); /* signals are the control thread's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(&worker->thread, NULL, thread_main, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error) {
+        errno = error;
+        return RC_SYS;
+    }
+    worker->running = true;
+    return RC_OK;
+}
+
+int worker_start(struct worker **out, const struct worker_options *options,
+                 struct address *failed)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return RC_NOMEM;
+    worker->options = *options;
+    snprintf(worker->name, sizeof worker->name, "worker%u", options->index);
+
+    const struct media_output output = {
+        .arg = worker,
+        .sink = {worker, send_packet, flush_ports},
+        .wake = wake,
+        .event = on_event,
+        .data = options->data ? on_data : NULL,
+    };
+    int rc = loop_create(&worker->loop, worker->name, LOOP_MAILBOX_DEFAULT);
+    if (rc == RC_OK)
+        rc = srtp_engine_create(&worker->srtp, options->srtp_engine);
+    if (rc == RC_OK) {
+        struct media_options media = options->media;
+
+        media.srtp = worker->srtp;
+        media.timers = loop_timers(worker->loop);
+        rc = media_create(&worker->media, &media, &output);
+    }
+    if (rc == RC_OK)
+        rc = open_ports(worker, failed);
+    if (rc == RC_OK) {
+        register_metrics(worker);
+        rc = start_thread(worker);
+    }
+    if (rc != RC_OK) {
+        destroy(worker);
+        return rc;
+    }
+    *out = worker;
+    return RC_OK;
+}
+
+void worker_stop(struct worker *worker)
+{
+    if (!worker)
+        return;
+    forget_metrics(worker);
+    if (worker->running) {
+        loop_stop(worker->loop);
+        pthread_join(worker->thread, NULL);
+    }
+    destroy(worker);
+}
+
+uint16_t worker_port(const struct worker *worker)
+{
+    const struct address address = udp_port_address(worker->port[0]);
+
+    return address_port(&address);
+}
+
+/* --- messages -------------------------------------------------------------------------------------------- */
+
+struct update_message {
+    uint64_t peer;
+    struct sdp_negotiated negotiated;
+    bool restart;
+    struct ice_credentials credentials;
+};
+
+struct pair_message {
+    uint64_t a, b;
+};
+
+struct data_message {
+    uint64_t peer;
+    size_t len;
+    uint8_t bytes[];
+};
+
+static int post(struct worker *worker, void (*deliver)(void *, void *, usec_t), void *payload)
+{
+    const struct loop_message message = {deliver, free, worker, payload};
+
+    if (!payload)
+        return RC_NOMEM;
+    const int rc = loop_post(worker->loop, &message);
+    if (rc != RC_OK)
+        free(payload);
+    return rc;
+}
+
+static void *copy_of(const void *what, size_t size)
+{
+    void *copy = malloc(size);
+
+    if (copy)
+        memcpy(copy, what, size);
+    return copy;
+}
+
+static void deliver_open(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct media_peer_options *options = payload;
+    const struct media_event failed = {.kind = MEDIA_EVENT_FAILED, .why = REFUSAL_PEER_LIMIT};
+
+    if (media_peer_open(worker->media, options, now) != RC_OK) {
+        refuse(failed.why);
+        on_event(worker, options->id, &failed);
+    }
+    explicit_bzero(options, sizeof *options);
+    free(options);
+}
+
+static void deliver_update(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct update_message *m = payload;
+
+    (void)media_peer_update(worker->media, m->peer, &m->negotiated,
+                            m->restart ? &m->credentials : NULL, now);
+    explicit_bzero(m, sizeof *m);
+    free(m);
+}
+
+static void deliver_close(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct pair_message *m = payload;
+
+    media_peer_close(worker->media, m->a, now);
+    free(m);
+}
+
+static void deliver_link(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct pair_message *m = payload;
+
+    media_link(worker->media, m->a, m->b, now);
+    free(m);
+}
+
+static void deliver_unlink(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct pair_message *m = payload;
+
+    media_unlink(worker->media, m->a, m->b, now);
+    free(m);
+}
+
+static void deliver_data(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct data_message *m = payload;
+
+    media_peer_send_data(worker->media, m->peer, (struct span){m->bytes, m->len}, now);
+    free(m);
+}
+
+int worker_open(struct worker *worker, const struct media_peer_options *peer)
+{
+    return post(worker, deliver_open, copy_of(peer, sizeof *peer));
+}
+
+int worker_update(struct worker *worker, uint64_t peer, const struct sdp_negotiated *negotiated,
+                  const struct ice_credentials *restart)
+{
+    struct update_message *m = malloc(sizeof *m);
+
+    if (m) {
+        m->peer = peer;
+        m->negotiated = *negotiated;
+        m->restart = restart != NULL;
+        if (restart)
+            m->credentials = *restart;
+    }
+    return post(worker, deliver_update, m);
+}
+
+int worker_close(struct worker *worker, uint64_t peer)
+{
+    const struct pair_message m = {peer, 0};
+    return post(worker, deliver_close, copy_of(&m, sizeof m));
+}
+
+int worker_link(struct worker *worker, uint64_t a, uint64_t b)
+{
+    const struct pair_message m = {a, b};
+    return post(worker, deliver_link, copy_of(&m, sizeof m));
+}
+
+int worker_unlink(struct worker *worker, uint64_t a, uint64_t b)
+{
+    const struct pair_message m = {a, b};
+    return post(worker, deliver_unlink, copy_of(&m, sizeof m));
+}
+
+int worker_send_data(struct worker *worker, uint64_t peer, struct span packet)
+{
+    struct data_message *m = malloc(sizeof *m + packet.n);
+
+    if (m) {
+        m->peer = peer;
+        m->len = packet.n;
+        memcpy(m->bytes, packet.p, packet.n);
+    }
+    return post(worker, deliver_data, m);
+}

@@ -1,0 +1,48 @@
+/*
+ * relay/worker.h - one media thread: an event loop, its UDP sockets, and the peers of relay/media.
+ *
+ * Glue: the only file of relay/ besides relay.c that knows threads, sockets and the clock. What the
+ * control thread wants is posted as messages and done in order; what happens is posted back.
+ */
+#ifndef RELAY_WORKER_H
+#define RELAY_WORKER_H
+
+#include "core/loop.h"
+#include "relay/media.h"
+#include "relay/relay.h"
+
+struct worker;
+
+struct worker_options {
+    unsigned index;
+    const struct address *listen; /* borrowed for the call; ports are set */
+    size_t listen_count;
+    int buffer_bytes;
+    enum srtp_engine_kind srtp_engine;
+    struct media_options media; /* srtp and timers are filled in by the worker */
+    /* Called on the worker's thread. */
+    void (*event)(void *arg, uint64_t peer, const struct media_event *event);
+    void (*data)(void *arg, uint64_t peer, struct span packet); /* NULL: no data channels */
+    void *arg;
+};
+
+/* Binds, then starts the thread. RC_SYS with errno; `failed` is the address that could not be
+ * bound. */
+int worker_start(struct worker **out, const struct worker_options *options,
+                 struct address *failed);
+/* Closes the peers, ends the thread, waits for it. NULL is fine. */
+void worker_stop(struct worker *worker);
+
+/* The port that it really has. */
+uint16_t worker_port(const struct worker *worker);
+
+/* All of these: any thread; done in order; RC_FULL when the worker is far behind, RC_NOMEM. */
+int worker_open(struct worker *worker, const struct media_peer_options *peer);
+int worker_update(struct worker *worker, uint64_t peer, const struct sdp_negotiated *negotiated,
+                  const struct ice_credentials *restart);
+int worker_close(struct worker *worker, uint64_t peer);
+int worker_link(struct worker *worker, uint64_t a, uint64_t b);
+int worker_unlink(struct worker *worker, uint64_t a, uint64_t b);
+int worker_send_data(struct worker *worker, uint64_t peer, struct span packet);
+
+#endif
