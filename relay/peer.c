@@ -308,18 +308,6 @@ void peer_settle(struct peer *peer, usec_t now)
 
 /* --- life ------------------------------------------------------------------------------------------ */
 
-static void take_fingerprint(struct fingerprint *out, const struct sdp_fingerprint *from)
-{
-    static const enum fingerprint_algorithm algorithms[] = {
-        [SDP_HASH_SHA256] = FINGERPRINT_SHA256,
-        [SDP_HASH_SHA384] = FINGERPRINT_SHA384,
-        [SDP_HASH_SHA512] = FINGERPRINT_SHA512,
-    };
-    out->algorithm = algorithms[from->hash];
-    out->length = from->length;
-    memcpy(out->bytes, from->digest, sizeof out->bytes);
-}
-
 void peer_configure(struct peer *peer, const struct sdp_negotiated *negotiated, usec_t now)
 {
     const struct sdp_negotiated_media *audio = &negotiated->audio, *video = &negotiated->video;
@@ -358,7 +346,7 @@ int peer_create(struct peer **out, struct media *media, const struct media_peer_
     peer->media = media;
     peer->ice = options->ice;
     peer->dtls_client = negotiated->dtls_client;
-    take_fingerprint(&peer->expected, &negotiated->fingerprint);
+    peer->expected = negotiated->fingerprint;
     memcpy(peer->cname, options->cname, sizeof peer->cname);
     timer_init(&peer->timer, on_timer, peer);
 

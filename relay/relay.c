@@ -42,7 +42,6 @@ struct relay {
     struct loop *control; /* borrowed */
     struct certificate *certificate;
     struct dtls_context *dtls;
-    char fingerprint[FINGERPRINT_TEXT_MAX + 16];
     struct worker *worker[RELAY_WORKERS_MAX];
     uint32_t load[RELAY_WORKERS_MAX]; /* peers */
     unsigned workers;
@@ -184,9 +183,6 @@ int relay_start(struct relay **out, const struct relay_options *options, struct 
     rc = certificate_create(&relay->certificate);
     if (rc == RC_OK)
         rc = dtls_context_create(&relay->dtls, relay->certificate);
-    if (rc == RC_OK)
-        snprintf(relay->fingerprint, sizeof relay->fingerprint, "sha-256 %s",
-                 certificate_fingerprint_text(relay->certificate));
     for (unsigned i = 0; rc == RC_OK && i < options->workers; i++)
         rc = start_worker(relay, i, error);
     if (rc != RC_OK) {
@@ -300,7 +296,7 @@ static int write_answer(struct relay_peer *peer, const struct sdp_negotiated *pr
         .session_id = peer->session_id,
         .ice_ufrag = peer->ice.ufrag,
         .ice_pwd = peer->ice.pwd,
-        .fingerprint = relay->fingerprint,
+        .fingerprint = certificate_fingerprint(relay->certificate),
         .candidates = candidates,
         .candidate_count = make_candidates(relay, peer->worker, candidates),
         .audio_ssrc = peer->audio_ssrc,

@@ -23,10 +23,11 @@ struct relay_peer;
 
 struct relay_options {
     unsigned workers;      /* at least 1 */
-    struct address listen; /* UDP address and port; more than one worker: see media_port */
-    uint16_t media_port;   /* with several workers: worker i has media_port + i for itself */
-    struct address
-        external[RELAY_ADDRESSES_MAX]; /* advertised in candidates; none: the machine's */
+    struct address listen[RELAY_ADDRESSES_MAX]; /* IPs to bind; none: all of the machine */
+    size_t listen_count;
+    uint16_t port;       /* UDP port of worker 0; 0: any free one (one worker only) */
+    uint16_t media_port; /* worker i has media_port + i; 0: port + i */
+    struct address external[RELAY_ADDRESSES_MAX]; /* for candidates; none: the machine's */
     size_t external_count;
     enum codec_id video_codecs[CODEC_COUNT]; /* in order of preference */
     size_t video_codec_count;
