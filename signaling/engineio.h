@@ -57,6 +57,9 @@ struct eio_options {
                           that eio_session_header can tell later; NULL: none */
 };
 
+/* Zeros become defaults. */
+void eio_options_complete(struct eio_options *options);
+
 struct eio_handlers {
     /* A session is open: messages may be sent at once. eio_session_set_user here. */
     void (*opened)(void *arg, struct eio_session *session);
@@ -84,7 +87,10 @@ struct http_route eio_server_route(struct eio_server *server);
 /* No new sessions (503 with the code shutting_down); every open one is told and closed. The
  * client sees the transport close, so that it comes back by itself to whoever serves next. */
 void eio_server_shutdown(struct eio_server *server);
-/* Also closes what is still open. NULL is fine. Not from inside a handler. */
+/* Sessions that are not gone: open ones and those that wait for their last poll. */
+uint32_t eio_server_sessions(const struct eio_server *server);
+/* Also closes what is still open, with its `closed`. NULL is fine. Not from inside a handler.
+ */
 void eio_server_free(struct eio_server *server);
 struct eio_stats *eio_server_stats(struct eio_server *server);
 /* Registers eio_stats on /metrics. */
