@@ -60,7 +60,8 @@ struct sio_event {
 struct sio_handlers {
     /* May this client enter? REFUSAL_NONE, or what is counted and told as CONNECT_ERROR
      * {"message": refusal_text, "data": {"code": refusal_code}}. *user (NULL at first) becomes
-     * the socket's pointer; after REFUSAL_NONE `connected` always follows. */
+     * the socket's pointer; after REFUSAL_NONE `connected` follows, unless memory is out. Must
+     * not shut the server down. */
     enum refusal (*authorize)(void *arg, const struct sio_handshake *handshake, void **user);
     void (*connected)(void *arg, struct sio_socket *socket);
     /* Reserved names never get here. Without a handler, events are dropped. */
