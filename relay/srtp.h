@@ -30,11 +30,10 @@
 #define SRTP_SALT_MAX 14     /* bytes of a master salt */
 #define SRTP_OVERHEAD_MAX 20 /* what protecting adds at most: GCM tag and SRTCP index */
 #define SRTP_PACKET_MAX 4096 /* longer packets are RTP_MALFORMED: no datagram of ours is */
-#define SRTP_INBOUND_STREAMS_MAX 16 /* SSRCs; the one unused for longest makes room */
-#define SRTP_OUTBOUND_STREAMS_MAX                                                              \
-    64                          /* SSRCs; never forgotten: a nonce must not be used twice */
-#define SRTP_REPLAY_WINDOW 1024 /* RTP packets; NACKed ones come late on their own SSRC */
-#define SRTCP_REPLAY_WINDOW 128 /* RTCP packets */
+#define SRTP_INBOUND_STREAMS_MAX 16  /* SSRCs; the one unused for longest makes room */
+#define SRTP_OUTBOUND_STREAMS_MAX 64 /* SSRCs; never forgotten: no nonce may be used twice */
+#define SRTP_REPLAY_WINDOW 1024      /* RTP packets; NACKed ones come late on their own SSRC */
+#define SRTCP_REPLAY_WINDOW 128      /* RTCP packets */
 
 /* The value is the id in DTLS's use_srtp extension (RFC 5764, 4.1.2; RFC 7714, 14.2). */
 enum srtp_profile {
@@ -49,6 +48,7 @@ struct srtp_profile_info {
     const char *name; /* as OpenSSL and the statistics API spell it: "SRTP_AEAD_AES_128_GCM" */
     size_t key_len;   /* master key */
     size_t salt_len;  /* master salt */
+    size_t auth_key_len; /* of the session HMAC; 0 with GCM */
     size_t tag_len;
     size_t rtp_overhead; /* bytes that protecting adds */
     size_t rtcp_overhead;
