@@ -3,9 +3,9 @@
  *
  * Rising precedence: default, file (`key=value` lines, # comments, coturn's turnserver.conf
  * style: a bare key is true, keys may repeat where the row says so), environment
- * (LISTENING_PORT, plus the row's alias), flags (--listening-port=3478, --listening-port 3478).
- * Sans-IO but for reading the file. Values are checked when they are read; the error names the
- * place (file:line, variable or flag), and for an unknown name the nearest known one.
+ * (LISTENING_PORT, or else the row's alias), flags (--listening-port=3478, --listening-port
+ * 3478). Sans-IO but for reading the file. Values are checked when they are read; the error
+ * names the place (file:line, variable or flag), and for an unknown name the nearest known one.
  */
 #ifndef CORE_OPTIONS_H
 #define CORE_OPTIONS_H
@@ -31,15 +31,17 @@ struct option {
     const char *name;        /* "listening-port" */
     const char *environment; /* further variable besides LISTENING_PORT, or NULL */
     enum option_type type;
-    size_t offset;             /* of the value in the target struct */
-    const char *initial;       /* default as text, NULL: zero */
-    int64_t min, max;          /* INT; DURATION in microseconds */
-    usec_t unit;               /* DURATION: what a bare number means; 0: seconds */
+    size_t offset;              /* of the value in the target struct */
+    const char *initial;        /* default as text, NULL: zero */
+    int64_t min, max;           /* INT; DURATION in microseconds; both 0: any */
+    usec_t unit;                /* DURATION: what a bare number means; 0: seconds */
     const char *const *choices; /* CHOICE: NULL-terminated */
-    int (*check)(const char *value, char *error, size_t size); /* further check or NULL */
-    bool reloadable;           /* SIGHUP may change it */
-    bool secret;               /* never printed */
-    const char *argument;      /* for --help: "PORT" */
+    /* Further check or NULL; of each item of a list. RC_OK, or RC_BAD with the end of a
+     * sentence in `error` ("x is not an address"). */
+    int (*check)(const char *value, char *error, size_t size);
+    bool reloadable;      /* SIGHUP may change it */
+    bool secret;          /* never printed */
+    const char *argument; /* for --help: "PORT" */
     const char *help;
 };
 
@@ -47,9 +49,18 @@ struct option {
 
 /* Fills target (a zeroed struct) with the defaults. */
 int options_defaults(const struct option *table, size_t count, void *target);
-/* RC_BAD with `error` filled; RC_SYS when the file cannot be read (error says why). */
+/* What a source says is read in order and takes effect at once: after an error the target holds
+ * part of it, and is fit for options_clear only. A list grows within one source and replaces
+ * what lower sources said; anything else may stand in a file once. A variable that is set to
+ * nothing counts as not set. Flags: --name=value, --name value, --switch, --no-switch.
+ *
+ * RC_BAD with `error` filled (`relay.conf:3: unknown option …`); RC_SYS when the file cannot be
+ * read (error says why). */
 int options_read_file(const struct option *table, size_t count, void *target, const char *path,
                       char error[static OPTIONS_ERROR_MAX]);
+/* The same for a text in memory; `name` stands for the path in errors. */
+int options_read_text(const struct option *table, size_t count, void *target, const char *name,
+                      struct span text, char error[static OPTIONS_ERROR_MAX]);
 int options_read_environment(const struct option *table, size_t count, void *target,
                              char *const *environment, char error[static OPTIONS_ERROR_MAX]);
 /* Reads argv[1…]. Flags named in `own` (NULL-terminated: "help", "version", "config"…) are left
@@ -59,7 +70,8 @@ int options_read_arguments(const struct option *table, size_t count, void *targe
                            char error[static OPTIONS_ERROR_MAX]);
 /* Frees strings and lists of target. */
 void options_clear(const struct option *table, size_t count, void *target);
-/* Copies the reloadable ones from `fresh` to `running`; returns how many differed. */
+/* Exchanges the reloadable ones that differ, so that `running` has the new values and `fresh`
+ * the old; returns how many. */
 size_t options_reload(const struct option *table, size_t count, void *running, void *fresh);
 
 /* The text of --help for the table, wrapped at 80 columns, to `out` (a FILE *). */
