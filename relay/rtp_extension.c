@@ -237,7 +237,7 @@ static void write_elements(const struct outgoing *list, uint8_t *at)
             *at++ = element->id;
             *at++ = (uint8_t)element->data.n;
         } else {
-            *at++ = (uint8_t)(element->id << 4 | (element->data.n - 1));
+            *at++ = (uint8_t)((unsigned)element->id << 4 | (unsigned)(element->data.n - 1));
         }
         if (element->data.n > 0)
             memcpy(at, element->data.p, element->data.n);
