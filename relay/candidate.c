@@ -78,13 +78,21 @@ static bool parse_address(struct span host, struct span port_text, struct addres
 
 static bool parse_type(struct span text, enum candidate_type *out)
 {
-    for (size_t i = 0; i < ARRAY_LEN(type_names); i++) {
-        if (sdp_text_is(text, type_names[i])) {
+    *out = CANDIDATE_OTHER_TYPE;
+    for (size_t i = 0; i < ARRAY_LEN(type_names); i++)
+        if (sdp_text_is(text, type_names[i]))
             *out = (enum candidate_type)i;
-            return true;
-        }
-    }
-    return false;
+    return sdp_text_is_token(text);
+}
+
+static bool parse_transport(struct span text, enum candidate_transport *out)
+{
+    *out = CANDIDATE_OTHER_TRANSPORT;
+    if (sdp_text_is_nocase(text, "udp"))
+        *out = CANDIDATE_UDP;
+    if (sdp_text_is_nocase(text, "tcp"))
+        *out = CANDIDATE_TCP_ACTIVE; /* until tcptype says which */
+    return sdp_text_is_token(text);
 }
 
 static bool parse_tcptype(struct span text, enum candidate_transport *out)
@@ -99,8 +107,9 @@ static bool parse_tcptype(struct span text, enum candidate_transport *out)
 }
 
 /* [raddr] [rport] *(extension-name extension-value): pairs, of which we know three. */
-static bool parse_extensions(struct span rest, struct candidate *c, bool tcp)
+static bool parse_extensions(struct span rest, struct candidate *c)
 {
+    const bool tcp = c->transport == CANDIDATE_TCP_ACTIVE;
     struct span name, value, related = {0};
     bool has_tcptype = false;
 
@@ -141,11 +150,9 @@ static bool parse_fields(struct span rest, struct candidate *c)
         return false;
     c->priority = (uint32_t)number;
 
-    const bool tcp = sdp_text_is_nocase(transport, "tcp");
-    if (!tcp && !sdp_text_is_nocase(transport, "udp"))
-        return false;
-    return parse_address(host, port, &c->address) && sdp_text_is(typ, "typ") &&
-           parse_type(type, &c->type) && parse_extensions(rest, c, tcp);
+    return parse_transport(transport, &c->transport) &&
+           parse_address(host, port, &c->address) && sdp_text_is(typ, "typ") &&
+           parse_type(type, &c->type) && parse_extensions(rest, c);
 }
 
 int candidate_parse(const char *text, size_t n, struct candidate *out)
@@ -202,6 +209,9 @@ int candidate_format(const struct candidate *candidate, char *buf, size_t size)
     const bool tcp = candidate->transport != CANDIDATE_UDP;
     char host[ADDRESS_TEXT_MAX], related[ADDRESS_TEXT_MAX + 32] = "";
 
+    if (candidate->type == CANDIDATE_OTHER_TYPE ||
+        candidate->transport == CANDIDATE_OTHER_TRANSPORT)
+        return RC_BAD;
     if (address_len(&candidate->related) > 0) {
         char ip[ADDRESS_TEXT_MAX];
         snprintf(related, sizeof related, " raddr %s rport %u",

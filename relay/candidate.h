@@ -18,6 +18,7 @@ enum candidate_type {
     CANDIDATE_SERVER_REFLEXIVE, /* "srflx" */
     CANDIDATE_PEER_REFLEXIVE,   /* "prflx" */
     CANDIDATE_RELAYED,          /* "relay" */
+    CANDIDATE_OTHER_TYPE,       /* section 5.1 leaves room for more; of no use to us */
 };
 
 enum candidate_transport {
@@ -25,6 +26,7 @@ enum candidate_transport {
     CANDIDATE_TCP_ACTIVE, /* RFC 6544, section 4.5: tcptype active */
     CANDIDATE_TCP_PASSIVE,
     CANDIDATE_TCP_SO,
+    CANDIDATE_OTHER_TRANSPORT, /* likewise */
 };
 
 struct candidate {
@@ -56,8 +58,8 @@ bool candidate_is_end(const char *text, size_t n);
 void candidate_make_host(struct candidate *out, enum candidate_transport transport,
                          const struct address *address, unsigned index);
 
-/* Writes "candidate:…" without "a=" and line end. Returns the length, or RC_FULL when it does
- * not fit in `size`. */
+/* Writes "candidate:…" without "a=" and line end. Returns the length, RC_FULL when it does not
+ * fit in `size`, or RC_BAD for a type or transport that has no name here. */
 int candidate_format(const struct candidate *candidate, char *buf, size_t size);
 
 #endif
