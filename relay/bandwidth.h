@@ -26,25 +26,26 @@
 
 enum bandwidth_usage { BANDWIDTH_NORMAL = 0, BANDWIDTH_UNDERUSE, BANDWIDTH_OVERUSE };
 
-/* Packets sent within 5 ms of each other, and what became of them. */
+/* Packets sent within 5 ms of each other: only the last times matter. */
 struct bandwidth_group {
     bool open;
     usec_t first_sent, last_sent;
     uint32_t first_arrival, last_arrival; /* ticks */
 };
 
+/* Is the one-way delay growing? Times in milliseconds. */
 struct bandwidth_trend {
     struct bandwidth_group current, previous;
-    uint32_t groups; /* differences so far */
-    double delay;    /* accumulated delay variation, ms */
+    uint32_t groups; /* differences so far, up to what raises the gain */
+    double arrival;  /* of the newest group, since the first */
+    double delay;    /* accumulated delay variation */
     double smoothed; /* the same, smoothed */
-    double x[BANDWIDTH_TREND_WINDOW], y[BANDWIDTH_TREND_WINDOW]; /* ms, ms */
-    uint32_t points;
-    double slope;      /* last */
-    double threshold;  /* adaptive, ms */
-    double overuse_ms; /* how long the trend has been over the threshold */
-    uint32_t overuses; /* and how many times in a row */
-    usec_t adapted;
+    double x[BANDWIDTH_TREND_WINDOW], y[BANDWIDTH_TREND_WINDOW]; /* ring */
+    uint32_t points;                                             /* ever put into the ring */
+    double slope;                                                /* of the line through them */
+    double threshold;                                            /* adaptive */
+    double over;    /* how long the trend has been over the threshold */
+    uint32_t overs; /* groups in a row over it */
     enum bandwidth_usage usage;
 };
 
@@ -52,53 +53,52 @@ struct bandwidth_trend {
 struct bandwidth_acked {
     bool started;
     uint32_t slot_start; /* ticks */
+    uint32_t slot;       /* index of the newest */
+    uint32_t full;       /* slots before it that are complete */
     uint32_t bytes[BANDWIDTH_ACKED_SLOTS];
-    uint32_t slot; /* index of the newest */
-    uint32_t full; /* slots that are complete */
 };
 
 struct bandwidth {
-    uint64_t min, max;  /* bit/s */
-    uint64_t estimate;  /* the lower of the two, within min and max */
-    double delay_based; /* bit/s */
+    double min, max;    /* bit/s */
+    double delay_based; /* bit/s; the lower of the two is the estimate */
     double loss_based;
     struct bandwidth_trend trend;
     struct bandwidth_acked acked;
-    double capacity; /* mean of the rate that arrived when the path was full; 0: not known */
-    double capacity_deviation;
-    double loss; /* smoothed ratio, 0..1 */
+    double capacity;  /* mean of the rate that arrived when the path was full; 0: not known */
+    double deviation; /* of that, relative */
+    double loss;      /* smoothed ratio, 0..1 */
     uint32_t window_packets, window_lost;
     usec_t window_start;
-    usec_t rtt;       /* smoothed */
-    usec_t changed;   /* last step of the delay-based estimate */
-    usec_t decreased; /* last decrease by delay */
-    usec_t loss_decreased;
-    usec_t feedback;          /* last message; 0: none */
-    usec_t oldest_unanswered; /* for the tick: since when we wait */
+    usec_t rtt;            /* smoothed */
+    usec_t decreased;      /* last decrease by delay; 0: never */
+    usec_t loss_decreased; /* and by loss */
+    usec_t sunk;           /* last decrease by silence */
+    usec_t feedback;       /* last message; 0: none */
 };
 
+/* 0 < min <= start <= max, bit/s of UDP payload. */
 void bandwidth_init(struct bandwidth *b, uint64_t min, uint64_t start, uint64_t max);
-/* New bounds, at any time. */
-void bandwidth_set_bounds(struct bandwidth *b, uint64_t min, uint64_t max);
 
 /* One message, parsed and not yet iterated; `sent` is what we sent to this peer. */
 void bandwidth_feedback(struct bandwidth *b, struct sent_packets *sent,
                         struct transport_feedback *feedback, usec_t now);
 
-/* A path that swallows everything sends no feedback either: with packets in flight and silence
- * for a second the estimate sinks by 30 % per second. Call at the deadline. */
+/* A path that swallows everything sends no feedback either: while what is sent stays
+ * unanswered, the estimate sinks by 30 % per second. Call at the deadline, which is USEC_NEVER
+ * before the first feedback: a peer that does not speak it is not judged by its silence. */
 void bandwidth_tick(struct bandwidth *b, const struct sent_packets *sent, usec_t now);
-/* USEC_NEVER before the first feedback: a peer that does not speak it is not judged by it. */
-usec_t bandwidth_deadline(const struct bandwidth *b);
+usec_t bandwidth_deadline(const struct bandwidth *b, const struct sent_packets *sent);
 
+/* Has there been feedback? Until then the estimate is the start value and no reason for a cap.
+ */
+bool bandwidth_is_known(const struct bandwidth *b);
 /* bit/s of UDP payload. */
 uint64_t bandwidth_estimate(const struct bandwidth *b);
 /* What arrived at the receiver in the last half second, bit/s; 0 until that is known. */
 uint64_t bandwidth_acked_rate(const struct bandwidth *b);
 /* Ratio 0..1 on this leg alone, smoothed over about a second. */
 double bandwidth_loss(const struct bandwidth *b);
-/* Smoothed send-to-feedback time; 0 until known. Includes up to 100 ms of waiting at the peer.
- */
+/* Smoothed time from sending to feedback; 0 until known. Includes up to 100 ms at the peer. */
 usec_t bandwidth_rtt(const struct bandwidth *b);
 
 #endif

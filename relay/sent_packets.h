@@ -24,7 +24,8 @@ struct sent_packet {
 
 struct sent_packets {
     uint16_t next;
-    uint32_t in_flight; /* bytes of which nothing is known yet */
+    uint32_t in_flight;      /* bytes of which nothing is known yet */
+    usec_t unanswered_since; /* first packet after the last news; USEC_NEVER: none */
     struct sent_packet slot[SENT_PACKETS_MAX];
 };
 
@@ -32,8 +33,8 @@ void sent_packets_init(struct sent_packets *sent);
 /* Remembers a packet of `bytes` (UDP payload) and returns the number to stamp on it. */
 uint16_t sent_packets_add(struct sent_packets *sent, size_t bytes, usec_t now);
 /* Is there news in `result`? True when the packet is one of ours and was in flight, or was
- * called lost and has arrived after all; *out is the packet. Each packet is news at most twice.
- */
+ * called lost and has arrived after all; *out is the packet, in the state that it had. Each
+ * packet is news at most twice. */
 bool sent_packets_report(struct sent_packets *sent, const struct packet_result *result,
                          struct sent_packet *out);
 
