@@ -22,7 +22,7 @@ struct nack_limits {
     uint16_t list;   /* at most NACK_LIST_MAX */
     uint8_t tries;   /* requests per packet */
     usec_t age;      /* since it was found missing: later it is of no use */
-    usec_t interval; /* least time between two requests for one packet */
+    usec_t interval; /* between two requests for one packet, when the round trip is shorter */
 };
 
 struct nack_entry {
@@ -39,7 +39,9 @@ struct nack_generator {
     bool key_frame_needed;
     uint16_t highest;
     uint16_t count;
-    uint64_t asked, recovered, given_up; /* packets, for statistics; asked counts requests */
+    usec_t due; /* nothing is to be done before; USEC_NEVER: the list is empty */
+    /* For statistics: requests, packets, packets. */
+    uint64_t asked, recovered, given_up;
     struct nack_entry missing[NACK_LIST_MAX]; /* oldest first */
 };
 
