@@ -46,16 +46,6 @@ void sender_report_new_source(struct sender_report *report);
 bool sender_report_make(const struct sender_report *report, uint32_t timestamp_offset,
                         usec_t now, struct rtcp_sr *out);
 
-/*
- * For the rewriter at a change of source: the timestamp that the packet with `timestamp` of the
- * new source should leave with, so that one line still maps the stream's timestamps to our
- * clock and the receiver's lip sync never notices the change. Needs the new source's SR
- * (sender_report_source after sender_report_new_source); else the time of arrival is taken.
- * Always after the last timestamp sent. Any value when nothing was sent yet.
- */
-uint32_t sender_report_continue(const struct sender_report *report, uint32_t timestamp,
-                                usec_t now);
-
 /* Round trip to whoever sent this block about a stream of ours (section 6.4.1: A - LSR - DLSR).
  * RC_AGAIN when the block refers to no SR, RC_BAD when it is absurd (below 0 or over 10 s). */
 int sender_report_rtt(const struct rtcp_report_block *block, usec_t now, usec_t *out);
