@@ -120,7 +120,7 @@ uint64_t peer_send_cap(const struct peer *peer)
 
     if (!to)
         return limit;
-    if (to->leg.sent && bandwidth_deadline(&to->bandwidth) != USEC_NEVER)
+    if (to->leg.sent && bandwidth_is_known(&to->bandwidth))
         path = bandwidth_estimate(&to->bandwidth);
     else
         path = to->remb;

@@ -310,9 +310,10 @@ static void write_remb(struct mouth *mouth, usec_t now)
     struct peer *peer = mouth->peer;
     uint64_t bitrate;
 
-    if (!(peer->video_in.feedback & FEEDBACK_GOOG_REMB) || !peer->video_in.ssrc)
+    /* Taken even when the client cannot be told, or its deadline would stay due. */
+    if (!rtcp_schedule_take_remb(&peer->schedule, now, &bitrate))
         return;
-    if (rtcp_schedule_take_remb(&peer->schedule, now, &bitrate))
+    if ((peer->video_in.feedback & FEEDBACK_GOOG_REMB) && peer->video_in.ssrc)
         (void)rtcp_write_remb(writer_with(mouth, 24), our_ssrc(peer), bitrate,
                               &peer->video_in.ssrc, 1);
 }
@@ -323,7 +324,7 @@ void peer_rtcp_poll(struct peer *peer, usec_t now)
 
     if (!peer->srtp_out)
         return;
-    if (bandwidth_deadline(&peer->bandwidth) <= now) {
+    if (bandwidth_deadline(&peer->bandwidth, &peer->sent) <= now) {
         bandwidth_tick(&peer->bandwidth, &peer->sent, now);
         on_capacity(peer);
     }
@@ -355,7 +356,7 @@ usec_t peer_rtcp_deadline(const struct peer *peer)
     due = earlier(due, nack_generator_deadline(&peer->audio_in.nack));
     due = earlier(due, nack_generator_deadline(&peer->video_in.nack));
     due = earlier(due, silence_deadline(&peer->audio_in.silence));
-    due = earlier(due, bandwidth_deadline(&peer->bandwidth));
+    due = earlier(due, bandwidth_deadline(&peer->bandwidth, &peer->sent));
     if (peer->video_in.ssrc && peer->video_in.present)
         due = earlier(due, keyframe_request_deadline(&peer->video_in.key_frame));
     if (peer->reports_arrivals)
