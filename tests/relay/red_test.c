@@ -11,15 +11,19 @@ static const struct {
 } rows[] = {
     {"the primary alone", SPAN_LITERAL("\x6f" "abc"), RC_OK, 1, SPAN_LITERAL("abc")},
     {"an empty primary", SPAN_LITERAL("\x6f"), RC_OK, 1, SPAN_LITERAL("")},
-    {"one redundant block", SPAN_LITERAL("\xef\x0f\x00\x02\x6f" "xx" "abc"), RC_OK, 2, SPAN_LITERAL("abc")},
+    {"one redundant block",
+     SPAN_LITERAL("\xef\x0f\x00\x02\x6f" "xx" "abc"), RC_OK, 2, SPAN_LITERAL("abc")},
     {"two redundant blocks",
-     SPAN_LITERAL("\xef\x1e\x00\x01\xef\x0f\x00\x02\x6f" "w" "xx" "abc"), RC_OK, 3, SPAN_LITERAL("abc")},
+     SPAN_LITERAL("\xef\x1e\x00\x01\xef\x0f\x00\x02\x6f" "w" "xx" "abc"),
+     RC_OK, 3, SPAN_LITERAL("abc")},
     {"nothing", SPAN_LITERAL(""), RC_BAD, 0, SPAN_LITERAL("")},
     {"no primary header", SPAN_LITERAL("\xef\x0f\x00\x02"), RC_BAD, 0, SPAN_LITERAL("")},
     {"a header cut in half", SPAN_LITERAL("\xef\x0f"), RC_BAD, 0, SPAN_LITERAL("")},
-    {"a block longer than the payload", SPAN_LITERAL("\xef\x0f\x03\xff\x6f" "xx"), RC_BAD, 0, SPAN_LITERAL("")},
+    {"a block longer than the payload",
+     SPAN_LITERAL("\xef\x0f\x03\xff\x6f" "xx"), RC_BAD, 0, SPAN_LITERAL("")},
     {"nine blocks", SPAN_LITERAL("\xef\0\0\0\xef\0\0\0\xef\0\0\0\xef\0\0\0\xef\0\0\0\xef\0\0\0"
-                                 "\xef\0\0\0\xef\0\0\0\x6f" "abc"), RC_FULL, 0, SPAN_LITERAL("")},
+                                 "\xef\0\0\0\xef\0\0\0\x6f" "abc"),
+     RC_FULL, 0, SPAN_LITERAL("")},
     {"eight blocks", SPAN_LITERAL("\xef\0\0\0\xef\0\0\0\xef\0\0\0\xef\0\0\0\xef\0\0\0\xef\0\0\0"
                                   "\xef\0\0\0\x6f" "abc"), RC_OK, 8, SPAN_LITERAL("abc")},
 };

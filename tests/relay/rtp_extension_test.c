@@ -20,7 +20,8 @@ static const struct {
 } walks[] = {
     {"nothing", 0, SPAN_LITERAL(""), ""},
     {"one element", ONE_BYTE, SPAN_LITERAL("\x10" "a\0\0"), "1:1 "},
-    {"two elements with padding between", ONE_BYTE, SPAN_LITERAL("\x10" "a\0\0\x21" "bc\0"), "1:1 2:2 "},
+    {"two elements with padding between", ONE_BYTE,
+     SPAN_LITERAL("\x10" "a\0\0\x21" "bc\0"), "1:1 2:2 "},
     {"sixteen bytes", ONE_BYTE, SPAN_LITERAL("\xef" "0123456789abcdef" "\0\0\0"), "14:16 "},
     {"id 15 ends the walk", ONE_BYTE, SPAN_LITERAL("\x10" "a\xf0" "b\x10" "c\0\0"), "1:1 "},
     {"id 0 with data is skipped", ONE_BYTE, SPAN_LITERAL("\x01" "ab\x10" "c\0\0\0"), "1:1 "},
