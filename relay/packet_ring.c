@@ -134,11 +134,11 @@ static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high)
     return value < high ? value : high;
 }
 
-/* Grows by half towards the limit; false at the limit or without memory. */
+/* Grows by a quarter towards the limit; false at the limit or without memory. */
 static bool grow_bytes(struct packet_ring *ring, uint32_t total)
 {
     const uint32_t limit = ring->options.bytes_max & ~(ALIGN - 1);
-    const uint32_t wanted = (ring->size + ring->size / 2 + total) & ~(ALIGN - 1);
+    const uint32_t wanted = (ring->size + ring->size / 4 + total) & ~(ALIGN - 1);
     const uint32_t size = clamp(wanted, SIZE_MIN, limit);
 
     return size > ring->size &&
@@ -268,11 +268,11 @@ void packet_ring_tick(struct packet_ring *ring, usec_t now)
 {
     pop_expired(ring, now);
 
-    const uint32_t needed =
-        clamp(ring->peak + ring->peak / 4, SIZE_MIN, ring->size) & ~(ALIGN - 1);
+    const uint32_t spare = ring->peak / 8 + (uint32_t)sizeof(struct record);
+    const uint32_t needed = clamp(ring->peak + spare, SIZE_MIN, ring->size) & ~(ALIGN - 1);
     if (ring->count == 0 && ring->peak == 0)
         packet_ring_free(ring);
-    else if (ring->size > SIZE_MIN && needed < ring->size / 2)
+    else if (needed < ring->size - ring->size / 4)
         (void)resize(ring, needed,
                      ring->index_size); /* no memory: it stays as large as it is */
     ring->peak = used(ring);

@@ -4,9 +4,9 @@
  * keeps.
  *
  * Sans-IO. Embedded in the incoming track; free it with the track. One worker. Memory follows
- * use: none until the first packet, then it grows (by half, no more often than needed) until it
- * holds `keep` of media or reaches its limit, and packet_ring_tick gives memory back. In
- * between no malloc per packet. Packets lie in a ring of bytes in the order of arrival; an
+ * use: none until the first packet, then it grows (by a quarter, no more often than needed)
+ * until it holds `keep` of media or reaches its limit, and packet_ring_tick gives memory back.
+ * In between no malloc per packet. Packets lie in a ring of bytes in the order of arrival; an
  * index finds them by sequence number. All O(1), amortized over growth.
  */
 #ifndef RELAY_PACKET_RING_H
@@ -23,12 +23,14 @@ struct packet_ring_options {
     usec_t keep;          /* older packets are not found any more */
 };
 
-/* 128 kB are 1 s at 1 Mbit/s; at 2.5 Mbit/s they still are 400 ms, two round trips of a slow
- * path. `keep` well under a second keeps a track at 1 Mbit/s under 50 kB; raise it with the
- * RTT. */
+/*
+ * At 1 Mbit/s 300 ms are 40 kB. A packet lost on a path of that RTT is asked for and answered
+ * once; raise `keep` with the receiver's RTT (three of them, at most a second) where it is
+ * longer.
+ */
 #define PACKET_RING_VIDEO                                                                      \
     ((struct packet_ring_options){                                                             \
-        .bytes_max = 128 * 1024, .packets_max = 512, .keep = MSEC(400)})
+        .bytes_max = 128 * 1024, .packets_max = 512, .keep = MSEC(300)})
 #define PACKET_RING_AUDIO                                                                      \
     ((struct packet_ring_options){                                                             \
         .bytes_max = 16 * 1024, .packets_max = 64, .keep = MSEC(1000)})
