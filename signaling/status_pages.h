@@ -1,0 +1,21 @@
+/*
+ * signaling/status_pages.h - what the server tells of itself over HTTP: /health, /status, /metrics
+ * and /api/v1/ice-servers.
+ *
+ * Handlers for http_route rows; control thread. `arg` is a struct status_pages.
+ */
+#ifndef SIGNALING_STATUS_PAGES_H
+#define SIGNALING_STATUS_PAGES_H
+
+#include "signaling/http.h"
+#include "signaling/lobby.h"
+
+struct status_pages {
+    struct lobby *lobby; /* borrowed */
+    const char *version; /* borrowed */
+    usec_t started;      /* clock_now() at the start */
+};
+
+http_handler_fn status_health, status_status, status_metrics, status_ice_servers;
+
+#endif
