@@ -4,7 +4,7 @@
  * all as far as RFC 8829 lets browsers use them).
  *
  * Sans-IO, no malloc. The struct borrows from the text: it is valid only as long as the text.
- * It is about 30 kB: keep it on the stack or in a static of one thread, never one per peer.
+ * It is 36 kB: keep it on the stack or in a static of one thread, never one per peer.
  * Parsers do not count: who answers calls refuse(why). Any thread.
  *
  * What we do not know is skipped; what we know and is malformed refuses the whole offer.

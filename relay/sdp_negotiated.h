@@ -5,7 +5,8 @@
  * Sans-IO, no malloc, no pointers inside: copy it to another thread as it is. Any thread.
  *
  * We accept at most one audio, one video and one data channel section, all in one BUNDLE with
- * rtcp-mux; every other section is rejected with port 0. Directions are ours: SDP_SEND means
+ * rtcp-mux; every other section is rejected with port 0, so a client that sends and receives
+ * one kind in two sections gets the one in which it sends. Directions are ours: SDP_SEND means
  * that the server sends.
  */
 #ifndef RELAY_SDP_NEGOTIATED_H
