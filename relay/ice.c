@@ -373,7 +373,7 @@ static enum refusal form_refusal(const struct ice_session *session,
     if (view->type != STUN_BINDING_REQUEST)
         return REFUSAL_STUN_MALFORMED;
     if (!view->has_fingerprint)
-        return REFUSAL_STUN_MALFORMED; /* RFC 8445 section 7.1.2: MUST use it */
+        return REFUSAL_STUN_MALFORMED; /* ICE wants it in every check */
     if (!view->username.p || !view->has_integrity)
         return REFUSAL_STUN_UNAUTHORIZED;
     const struct span ufrag = local_part(view->username);

@@ -140,9 +140,9 @@ enum refusal ice_input(struct ice_agent *agent, struct ice_session *session,
                        struct span datagram, const struct address *from,
                        const struct address *local, usec_t now, struct ice_output *out);
 
-/* An authenticated SRTP or DTLS record came from `from`: consent, as far as this goes (RFC 7675
- * section 5: "a receiver of authenticated traffic"). Cheap; once per peer and wakeup is enough.
- */
+/* An authenticated SRTP packet or DTLS record came from `from`. A lite agent makes no checks,
+ * so what arrives authenticated is all it has to see that the client still wants to hear from
+ * us. Cheap; once per peer and wakeup is enough. */
 void ice_alive(struct ice_session *session, const struct address *from, usec_t now);
 
 /* When ice_tick wants to be called. Moves with every check: let the timer fire and ask again.
