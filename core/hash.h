@@ -1,9 +1,7 @@
 /*
  * core/hash.h - SipHash-1-3 under a random key of this process, for tables whose keys strangers
  * choose. Values differ from run to run: never store or send one. Any thread.
- *
- * For uthash: #define HASH_FUNCTION(key, len, out) ((out) = (unsigned)hash_bytes((key), (len)))
- * before its header.
+ * core/table.h has hash tables on it.
  */
 #ifndef CORE_HASH_H
 #define CORE_HASH_H

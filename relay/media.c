@@ -1,12 +1,12 @@
 #include "relay/media.h"
 
+#include "core/table.h"
 #include "relay/peer.h"
 #include "relay/rtp.h"
 #include "relay/stun.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #define INPUT_CHUNK 64 /* SRTP packets unprotected at a time */
 
@@ -192,6 +192,14 @@ void media_mark_dirty(struct media *media, struct peer *peer)
 void media_emit(struct media *media, const struct peer *peer, const struct media_event *event)
 {
     media->output.event(media->output.arg, peer->id, event);
+}
+
+void media_tell_remote(struct media *media, unsigned worker, uint64_t to,
+                       const struct media_remote *what)
+{
+    wake(media);
+    if (media->output.remote)
+        media->output.remote(media->output.arg, worker, to, what);
 }
 
 void media_emit_data(struct media *media, const struct peer *peer, struct span packet)
@@ -475,6 +483,36 @@ void media_unlink(struct media *media, uint64_t a, uint64_t b, usec_t now)
 
     if (first && second && first->partner == second)
         peer_unlink(first, now);
+}
+
+void media_link_remote(struct media *media, uint64_t id, unsigned worker, uint64_t partner,
+                       usec_t now)
+{
+    struct peer *peer = peer_by_id(media, id);
+
+    if (!peer)
+        return;
+    peer_unlink(peer, now);
+    peer_link_remote(peer, worker, partner);
+}
+
+void media_unlink_remote(struct media *media, uint64_t id, uint64_t partner, usec_t now)
+{
+    struct peer *peer = peer_by_id(media, id);
+    (void)now;
+
+    if (peer && peer->remote && peer->remote->id == partner)
+        peer_unlink_remote(peer);
+}
+
+void media_remote_input(struct media *media, uint64_t id, const struct media_remote *what,
+                        usec_t now)
+{
+    struct peer *peer = peer_by_id(media, id);
+
+    /* After an unlink a few packets are still on their way. */
+    if (peer && peer->remote && peer->remote->id == what->from)
+        peer_remote_input(peer, what, now);
 }
 
 void media_peer_send_data(struct media *media, uint64_t id, struct span packet, usec_t now)

@@ -18,6 +18,8 @@
 #include "relay/dtls.h"
 #include "relay/ice.h"
 #include "relay/outbox.h"
+#include "relay/peer_clock.h"
+#include "relay/rtp_extension.h"
 #include "relay/sdp_negotiated.h"
 
 struct media;
@@ -56,6 +58,35 @@ struct media_event {
     struct media_quality_report quality;
 };
 
+/* What one track of a peer is, for a worker that only forwards it. */
+struct track_description {
+    bool present;
+    enum codec_id codec;
+    uint8_t payload_type, red_payload_type;
+    struct rtp_extension_map extensions;
+};
+
+enum media_remote_kind {
+    MEDIA_REMOTE_TRACKS,    /* `audio`, `video`: what the sender's packets are */
+    MEDIA_REMOTE_PACKET,    /* `bytes`: a plaintext RTP packet of `media` */
+    MEDIA_REMOTE_REPORT,    /* `ntp`, `timestamp`, `clock`: a sender report of `media` */
+    MEDIA_REMOTE_KEY_FRAME, /* a key frame is wanted of the receiver of this message */
+    MEDIA_REMOTE_CAPACITY,  /* `bitrate`: what the path to the sender's client carries */
+};
+
+/* What two linked peers on different workers tell each other. */
+struct media_remote {
+    enum media_remote_kind kind;
+    uint64_t from; /* peer id of the teller */
+    enum media_kind media;
+    struct span bytes; /* borrowed */
+    struct track_description audio, video;
+    uint64_t ntp;
+    uint32_t timestamp;
+    struct peer_clock clock;
+    uint64_t bitrate;
+};
+
 /* The world outside. */
 struct media_output {
     void *arg;
@@ -65,6 +96,8 @@ struct media_output {
     void (*event)(void *arg, uint64_t peer, const struct media_event *event);
     /* Decrypted SCTP packets of a peer with a data channel. NULL: there are none. */
     void (*data)(void *arg, uint64_t peer, struct span packet);
+    /* For the peer `to` of another worker; copied. NULL: there is no other worker. */
+    void (*remote)(void *arg, unsigned worker, uint64_t to, const struct media_remote *what);
 };
 
 struct media_options {
@@ -105,6 +138,15 @@ void media_peer_close(struct media *media, uint64_t id, usec_t now);
 /* Both live here: each sees and hears the other from now on. */
 void media_link(struct media *media, uint64_t a, uint64_t b, usec_t now);
 void media_unlink(struct media *media, uint64_t a, uint64_t b, usec_t now);
+
+/* The same for a partner on another worker: each of the two is told of the other. A link ends when
+ * either side unlinks or closes; the other is unlinked by its own call. */
+void media_link_remote(struct media *media, uint64_t id, unsigned worker, uint64_t partner,
+                       usec_t now);
+void media_unlink_remote(struct media *media, uint64_t id, uint64_t partner, usec_t now);
+/* What the partner's worker has to say. */
+void media_remote_input(struct media *media, uint64_t id, const struct media_remote *what,
+                        usec_t now);
 
 /* An SCTP packet to a peer's data channel. */
 void media_peer_send_data(struct media *media, uint64_t id, struct span packet, usec_t now);

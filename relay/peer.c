@@ -331,6 +331,8 @@ void peer_configure(struct peer *peer, const struct sdp_negotiated *negotiated, 
     if (peer->partner && peer->partner->video_out.source == &peer->video_in &&
         peer->partner->video_out.rewriter.ssrc != peer->video_in.ssrc && peer->video_in.ssrc)
         track_out_watch(&peer->partner->video_out, &peer->video_in);
+    if (peer->remote)
+        peer_remote_tell_tracks(peer);
     media_mark_dirty(peer->media, peer);
 }
 

@@ -26,6 +26,14 @@
 
 enum peer_state { PEER_CONNECTING, PEER_CONNECTED, PEER_FAILED };
 
+/* A partner on another worker: its tracks as they come from there. */
+struct remote_partner {
+    unsigned worker;
+    uint64_t id;
+    struct track_in audio, video; /* fed by messages: ring and descriptions, no statistics */
+    uint64_t capacity;            /* of the path to the partner's client; 0 unknown */
+};
+
 struct peer {
     uint64_t id;
     struct media *media; /* borrowed, the owner */
@@ -55,7 +63,8 @@ struct peer {
     struct rtcp_schedule schedule;
     usec_t quality_due;
 
-    struct peer *partner; /* borrowed; NULL: not linked */
+    struct peer *partner; /* borrowed; NULL: not linked, or with somebody on another worker */
+    struct remote_partner *remote; /* owned; NULL: not linked, or with somebody on this one */
 
     bool dirty; /* in the worker's list of those to look after at the end of the batch */
     struct peer *next_dirty;
@@ -88,8 +97,24 @@ void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now);
 void peer_listen(struct peer *peer, usec_t now);
 void peer_link(struct peer *a, struct peer *b, usec_t now);
 void peer_unlink(struct peer *peer, usec_t now);
+/* What the path to the client carries, as far as is known; 0: unknown. */
+uint64_t peer_capacity(const struct peer *peer);
 /* What the client may send, as the partner's path and our own limit have it; 0: no limit. */
 uint64_t peer_send_cap(const struct peer *peer);
+
+/* --- peer_remote.c --------------------------------------------------------------------------- */
+
+void peer_link_remote(struct peer *peer, unsigned worker, uint64_t partner);
+void peer_unlink_remote(struct peer *peer);
+void peer_remote_input(struct peer *peer, const struct media_remote *what, usec_t now);
+/* To the partner's worker: what our tracks are, a packet, a sender report, a wish, our capacity. */
+void peer_remote_tell_tracks(const struct peer *peer);
+void peer_remote_tell_packet(const struct peer *peer, enum media_kind media, struct span bytes);
+void peer_remote_tell_report(const struct peer *peer, enum media_kind media,
+                             const struct rtcp_sr *sr);
+void peer_remote_tell_capacity(const struct peer *peer);
+/* Passes key frame requests on, and looks after the rings. */
+void peer_remote_poll(struct peer *peer, usec_t now);
 
 /* --- peer_rtcp.c ------------------------------------------------------------------------------ */
 
@@ -121,6 +146,8 @@ void media_remove_address(struct media *media, struct peer *peer, const struct a
 void media_add_ufrag(struct media *media, struct peer *peer, const char *ufrag);
 void media_remove_ufrag(struct media *media, struct peer *peer, const char *ufrag);
 void media_emit(struct media *media, const struct peer *peer, const struct media_event *event);
+void media_tell_remote(struct media *media, unsigned worker, uint64_t to,
+                       const struct media_remote *what);
 void media_emit_data(struct media *media, const struct peer *peer, struct span packet);
 
 #endif

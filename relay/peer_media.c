@@ -66,12 +66,11 @@ static void take_packet(struct peer *peer, struct track_in *track, struct span b
         return;
     if (recovered)
         counter_add(&stats->recovered, 1);
-    if (!track->sink) {
-        counter_add(&stats->unlinked, 1);
-        return;
-    }
-    track_out_packet(track->sink, &packet, now);
-    counter_add(&stats->rtp_forwarded, 1);
+    if (track->sink)
+        track_out_packet(track->sink, &packet, now);
+    else if (peer->remote)
+        peer_remote_tell_packet(peer, track->media, packet.bytes);
+    counter_add(track->sink || peer->remote ? &stats->rtp_forwarded : &stats->unlinked, 1);
 }
 
 static void take_rtx(struct peer *peer, struct track_in *track, uint8_t *data, size_t len,
@@ -112,18 +111,22 @@ void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now)
 
 /* --- links --------------------------------------------------------------------------------------- */
 
+uint64_t peer_capacity(const struct peer *peer)
+{
+    if (peer->leg.sent && bandwidth_deadline(&peer->bandwidth, &peer->sent) != USEC_NEVER)
+        return bandwidth_estimate(&peer->bandwidth);
+    return peer->remb;
+}
+
 uint64_t peer_send_cap(const struct peer *peer)
 {
     const uint64_t limit = media_context(peer->media)->max_bitrate;
-    const struct peer *to = peer->partner;
     uint64_t path = 0;
 
-    if (!to)
-        return limit;
-    if (to->leg.sent && bandwidth_is_known(&to->bandwidth))
-        path = bandwidth_estimate(&to->bandwidth);
-    else
-        path = to->remb;
+    if (peer->partner)
+        path = peer_capacity(peer->partner);
+    else if (peer->remote)
+        path = peer->remote->capacity;
     if (path == 0)
         return limit;
     path = path > 2 * CAP_AUDIO_SHARE ? path - CAP_AUDIO_SHARE : CAP_AUDIO_SHARE;
@@ -154,6 +157,7 @@ void peer_unlink(struct peer *peer, usec_t now)
     struct peer *partner = peer->partner;
     (void)now;
 
+    peer_unlink_remote(peer);
     if (!partner)
         return;
     track_out_watch(&peer->audio_out, NULL);

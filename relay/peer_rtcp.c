@@ -54,6 +54,8 @@ static void on_sr(struct peer *peer, const struct rtcp_packet *packet, usec_t no
     if (track) {
         receive_stats_sr(&track->stats, &sr, now);
         peer_clock_report(&peer->clock, sr.ntp, now);
+        if (peer->remote)
+            peer_remote_tell_report(peer, track->media, &sr);
         if (track->sink)
             sender_report_source(&track->sink->report, &peer->clock, sr.ntp, sr.timestamp);
     }
@@ -77,10 +79,10 @@ static void on_key_frame_wanted(struct peer *peer, uint32_t ssrc)
 {
     const struct track_out *track = track_out_of(peer, ssrc);
 
-    if (!track || !track->source || !peer->partner)
+    if (!track || !track->source)
         return;
     keyframe_request_want(&track->source->key_frame);
-    media_mark_dirty(peer->media, peer->partner);
+    media_mark_dirty(peer->media, peer->partner ? peer->partner : peer);
 }
 
 static void on_fir(struct peer *peer, const struct rtcp_feedback *feedback)
@@ -97,6 +99,8 @@ static void on_capacity(struct peer *peer)
 {
     struct peer *partner = peer->partner;
 
+    if (peer->remote)
+        peer_remote_tell_capacity(peer);
     if (!partner)
         return;
     rtcp_schedule_set_remb(&partner->schedule, peer_send_cap(partner));
@@ -333,9 +337,15 @@ void peer_rtcp_poll(struct peer *peer, usec_t now)
         write_reports(&mouth, now);
         packet_ring_tick(&peer->audio_in.ring, now);
         packet_ring_tick(&peer->video_in.ring, now);
+        if (peer->remote) {
+            packet_ring_tick(&peer->remote->audio.ring, now);
+            packet_ring_tick(&peer->remote->video.ring, now);
+        }
         sent_history_tick(&peer->audio_out.history, now);
         sent_history_tick(&peer->video_out.history, now);
     }
+    if (peer->remote)
+        peer_remote_poll(peer, now);
     write_nacks(&mouth, &peer->audio_in, now);
     write_nacks(&mouth, &peer->video_in, now);
     write_key_frame_request(&mouth, now);
@@ -359,6 +369,8 @@ usec_t peer_rtcp_deadline(const struct peer *peer)
     due = earlier(due, bandwidth_deadline(&peer->bandwidth, &peer->sent));
     if (peer->video_in.ssrc && peer->video_in.present)
         due = earlier(due, keyframe_request_deadline(&peer->video_in.key_frame));
+    if (peer->remote)
+        due = earlier(due, keyframe_request_deadline(&peer->remote->video.key_frame));
     if (peer->reports_arrivals)
         due = earlier(due, arrival_log_deadline(&peer->arrivals));
     return due;

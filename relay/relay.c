@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/random.h"
+#include "core/table.h"
 #include "relay/certificate.h"
 #include "relay/sdp_answer.h"
 #include "relay/worker.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #define LOCAL_ADDRESSES_REFRESH SEC(5) /* a machine's addresses may change (DHCP) */
 #define CNAME_LEN 16
@@ -134,6 +134,13 @@ static size_t listen_addresses(const struct relay_options *options, unsigned ind
     return count;
 }
 
+static struct worker *other_worker(void *arg, unsigned index)
+{
+    const struct relay *relay = arg;
+
+    return index < relay->workers ? relay->worker[index] : NULL;
+}
+
 static int start_worker(struct relay *relay, unsigned index, char error[static RELAY_ERROR_MAX])
 {
     const struct relay_options *o = &relay->options;
@@ -153,6 +160,7 @@ static int start_worker(struct relay *relay, unsigned index, char error[static R
                 .max_bitrate = o->max_bitrate,
             },
         .event = on_worker_event,
+        .other = o->workers > 1 ? other_worker : NULL,
         .arg = relay,
     };
 
@@ -201,6 +209,8 @@ void relay_stop(struct relay *relay)
         return;
     for (unsigned i = 0; i < relay->workers; i++)
         worker_stop(relay->worker[i]);
+    for (unsigned i = 0; i < relay->workers; i++)
+        worker_free(relay->worker[i]);
     HASH_ITER(hh, relay->peers, peer, next)
     {
         HASH_DEL(relay->peers, peer);
@@ -209,6 +219,32 @@ void relay_stop(struct relay *relay)
     dtls_context_free(relay->dtls);
     certificate_free(relay->certificate);
     free(relay);
+}
+
+/* --- two workers or one --------------------------------------------------------------------------- */
+
+static void link_on_workers(struct relay_peer *a, struct relay_peer *b)
+{
+    struct relay *relay = a->relay;
+
+    if (a->worker == b->worker) {
+        (void)worker_link(relay->worker[a->worker], a->id, b->id);
+        return;
+    }
+    (void)worker_link_remote(relay->worker[a->worker], a->id, b->worker, b->id);
+    (void)worker_link_remote(relay->worker[b->worker], b->id, a->worker, a->id);
+}
+
+static void unlink_on_workers(struct relay_peer *a, struct relay_peer *b)
+{
+    struct relay *relay = a->relay;
+
+    if (a->worker == b->worker) {
+        (void)worker_unlink(relay->worker[a->worker], a->id, b->id);
+        return;
+    }
+    (void)worker_unlink_remote(relay->worker[a->worker], a->id, b->id);
+    (void)worker_unlink_remote(relay->worker[b->worker], b->id, a->id);
 }
 
 /* --- offers ----------------------------------------------------------------------------------------- */
@@ -387,7 +423,7 @@ static enum refusal answer_new(struct relay_peer *peer, bool replaces, char **an
     HASH_ADD(hh, relay->peers, id, sizeof peer->id, peer);
     relay->load[peer->worker]++;
     if (peer->partner)
-        (void)worker_link(relay->worker[peer->worker], peer->id, peer->partner->id);
+        link_on_workers(peer, peer->partner);
     return REFUSAL_NONE;
 }
 
@@ -470,24 +506,20 @@ enum refusal relay_candidate(struct relay_peer *peer, const char *text)
 
 void relay_link(struct relay_peer *a, struct relay_peer *b)
 {
-    struct relay *relay = a->relay;
-
     if (a == b || a->partner || b->partner)
         return;
     a->partner = b;
     b->partner = a;
-    (void)worker_link(relay->worker[a->worker], a->id, b->id);
+    link_on_workers(a, b);
 }
 
 void relay_unlink(struct relay_peer *a, struct relay_peer *b)
 {
-    struct relay *relay = a->relay;
-
     if (a->partner != b)
         return;
     a->partner = NULL;
     b->partner = NULL;
-    (void)worker_unlink(relay->worker[a->worker], a->id, b->id);
+    unlink_on_workers(a, b);
 }
 
 void relay_peer_close(struct relay_peer *peer)

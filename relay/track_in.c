@@ -54,6 +54,18 @@ void track_in_configure(struct track_in *track, const struct sdp_negotiated_medi
         receive_stats_init(&track->rtx_stats, track->rtx_ssrc, 90000);
 }
 
+void track_in_configure_remote(struct track_in *track,
+                               const struct track_description *description)
+{
+    if (track->codec != description->codec)
+        packet_ring_clear(&track->ring);
+    track->present = description->present;
+    track->codec = description->codec;
+    track->payload_type = description->payload_type;
+    track->red_payload_type = description->red_payload_type;
+    track->extensions = description->extensions;
+}
+
 void track_in_free(struct track_in *track)
 {
     packet_ring_free(&track->ring);

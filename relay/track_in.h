@@ -10,6 +10,7 @@
 
 #include "core/base.h"
 #include "relay/keyframe_request.h"
+#include "relay/media.h"
 #include "relay/nack_generator.h"
 #include "relay/packet_ring.h"
 #include "relay/payload.h"
@@ -56,6 +57,9 @@ void track_in_init(struct track_in *track, enum media_kind media);
 /* From an answer. Keeps statistics and ring unless the SSRC changed. */
 void track_in_configure(struct track_in *track, const struct sdp_negotiated_media *negotiated,
                         usec_t now);
+/* A track that comes from another worker: only what describing its packets needs. */
+void track_in_configure_remote(struct track_in *track,
+                               const struct track_description *description);
 void track_in_free(struct track_in *track);
 
 /* Is `ssrc` with this payload type ours? Learns an SSRC that the offer did not announce. */

@@ -9,8 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CHUNK_BYTES 65536 /* of what is handed to another worker in one message */
+
+/* What goes to one other worker since the last flush: records, one after the other. */
+struct chunk {
+    size_t len;
+    uint8_t bytes[CHUNK_BYTES];
+};
+
+struct chunk_record {
+    uint64_t to;
+    size_t len; /* of the bytes behind the record; the next one is aligned behind them */
+    struct media_remote what;
+};
+
 struct worker {
     char name[16];
+    struct chunk *chunk[RELAY_WORKERS_MAX]; /* owned; NULL: nothing to hand over */
     struct loop *loop;
     struct udp_port *port[RELAY_ADDRESSES_MAX];
     struct inlet *inlet[RELAY_ADDRESSES_MAX]; /* owned */
@@ -28,6 +43,87 @@ struct inlet {
     struct worker *worker;
     size_t index;
 };
+
+static int post(struct worker *worker, void (*deliver)(void *, void *, usec_t), void *payload)
+{
+    const struct loop_message message = {deliver, free, worker, payload};
+
+    if (!payload)
+        return RC_NOMEM;
+    const int rc = loop_post(worker->loop, &message);
+    if (rc != RC_OK)
+        free(payload);
+    return rc;
+}
+
+/* --- to other workers ------------------------------------------------------------------------------- */
+
+static size_t aligned(size_t n)
+{
+    const size_t unit = _Alignof(struct chunk_record);
+
+    return (n + unit - 1) / unit * unit;
+}
+
+static void deliver_chunk(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct chunk *chunk = payload;
+
+    for (size_t at = 0; at < chunk->len;) {
+        struct chunk_record record;
+
+        memcpy(&record, chunk->bytes + at, sizeof record);
+        at += sizeof record;
+        record.what.bytes = (struct span){chunk->bytes + at, record.len};
+        if (worker->media)
+            media_remote_input(worker->media, record.to, &record.what, now);
+        at = aligned(at + record.len);
+    }
+    free(chunk);
+}
+
+static void post_chunk(struct worker *worker, unsigned index)
+{
+    struct worker *other = worker->options.other(worker->options.arg, index);
+    struct chunk *chunk = worker->chunk[index];
+
+    worker->chunk[index] = NULL;
+    if (other)
+        (void)post(other, deliver_chunk, chunk); /* one that is far behind loses packets */
+    else
+        free(chunk);
+}
+
+static void hand_over(void *arg, unsigned index, uint64_t to, const struct media_remote *what)
+{
+    struct worker *worker = arg;
+    const struct chunk_record record = {to, what->bytes.n, *what};
+    const size_t need = aligned(sizeof record + record.len);
+
+    if (index >= RELAY_WORKERS_MAX || need > CHUNK_BYTES)
+        return;
+    if (worker->chunk[index] && CHUNK_BYTES - worker->chunk[index]->len < need)
+        post_chunk(worker, index);
+    if (!worker->chunk[index]) {
+        worker->chunk[index] = malloc(sizeof **worker->chunk);
+        if (!worker->chunk[index])
+            return;
+        worker->chunk[index]->len = 0;
+    }
+    uint8_t *at = worker->chunk[index]->bytes + worker->chunk[index]->len;
+    memcpy(at, &record, sizeof record);
+    if (record.len)
+        memcpy(at + sizeof record, what->bytes.p, record.len);
+    worker->chunk[index]->len += need;
+}
+
+static void flush_chunks(struct worker *worker)
+{
+    for (unsigned i = 0; i < RELAY_WORKERS_MAX; i++)
+        if (worker->chunk[i])
+            post_chunk(worker, i);
+}
 
 /* --- the sockets -------------------------------------------------------------------------------- */
 
@@ -47,6 +143,7 @@ static void on_idle(void *arg, usec_t now)
     const struct inlet *inlet = arg;
 
     media_flush(inlet->worker->media, now);
+    flush_chunks(inlet->worker);
 }
 
 static struct udp_port *port_for(const struct worker *worker, const struct address *local)
@@ -79,6 +176,7 @@ static void flush_later(void *arg)
     struct worker *worker = arg;
 
     media_flush(worker->media, loop_now(worker->loop));
+    flush_chunks(worker);
 }
 
 static void wake(void *arg)
@@ -209,6 +307,8 @@ static void destroy(struct worker *worker)
     }
     srtp_engine_free(worker->srtp);
     loop_free(worker->loop);
+    for (unsigned i = 0; i < RELAY_WORKERS_MAX; i++)
+        free(worker->chunk[i]);
     free(worker);
     errno = saved;
 }
@@ -244,6 +344,7 @@ int worker_start(struct worker **out, const struct worker_options *options,
         .wake = wake,
         .event = on_event,
         .data = options->data ? on_data : NULL,
+        .remote = options->other ? hand_over : NULL,
     };
     int rc = loop_create(&worker->loop, worker->name, LOOP_MAILBOX_DEFAULT);
     if (rc == RC_OK)
@@ -271,13 +372,19 @@ int worker_start(struct worker **out, const struct worker_options *options,
 
 void worker_stop(struct worker *worker)
 {
+    forget_metrics(worker);
+    if (!worker->running)
+        return;
+    loop_stop(worker->loop);
+    pthread_join(worker->thread, NULL);
+    worker->running = false;
+}
+
+void worker_free(struct worker *worker)
+{
     if (!worker)
         return;
-    forget_metrics(worker);
-    if (worker->running) {
-        loop_stop(worker->loop);
-        pthread_join(worker->thread, NULL);
-    }
+    worker_stop(worker);
     destroy(worker);
 }
 
@@ -299,6 +406,7 @@ struct update_message {
 
 struct pair_message {
     uint64_t a, b;
+    unsigned other; /* the worker of b, where it is not this one */
 };
 
 struct data_message {
@@ -306,18 +414,6 @@ struct data_message {
     size_t len;
     uint8_t bytes[];
 };
-
-static int post(struct worker *worker, void (*deliver)(void *, void *, usec_t), void *payload)
-{
-    const struct loop_message message = {deliver, free, worker, payload};
-
-    if (!payload)
-        return RC_NOMEM;
-    const int rc = loop_post(worker->loop, &message);
-    if (rc != RC_OK)
-        free(payload);
-    return rc;
-}
 
 static void *copy_of(const void *what, size_t size)
 {
@@ -380,6 +476,24 @@ static void deliver_unlink(void *target, void *payload, usec_t now)
     free(m);
 }
 
+static void deliver_link_remote(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct pair_message *m = payload;
+
+    media_link_remote(worker->media, m->a, m->other, m->b, now);
+    free(m);
+}
+
+static void deliver_unlink_remote(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct pair_message *m = payload;
+
+    media_unlink_remote(worker->media, m->a, m->b, now);
+    free(m);
+}
+
 static void deliver_data(void *target, void *payload, usec_t now)
 {
     struct worker *worker = target;
@@ -411,20 +525,32 @@ int worker_update(struct worker *worker, uint64_t peer, const struct sdp_negotia
 
 int worker_close(struct worker *worker, uint64_t peer)
 {
-    const struct pair_message m = {peer, 0};
+    const struct pair_message m = {.a = peer};
     return post(worker, deliver_close, copy_of(&m, sizeof m));
 }
 
 int worker_link(struct worker *worker, uint64_t a, uint64_t b)
 {
-    const struct pair_message m = {a, b};
+    const struct pair_message m = {.a = a, .b = b};
     return post(worker, deliver_link, copy_of(&m, sizeof m));
 }
 
 int worker_unlink(struct worker *worker, uint64_t a, uint64_t b)
 {
-    const struct pair_message m = {a, b};
+    const struct pair_message m = {.a = a, .b = b};
     return post(worker, deliver_unlink, copy_of(&m, sizeof m));
+}
+
+int worker_link_remote(struct worker *worker, uint64_t peer, unsigned other, uint64_t partner)
+{
+    const struct pair_message m = {peer, partner, other};
+    return post(worker, deliver_link_remote, copy_of(&m, sizeof m));
+}
+
+int worker_unlink_remote(struct worker *worker, uint64_t peer, uint64_t partner)
+{
+    const struct pair_message m = {.a = peer, .b = partner};
+    return post(worker, deliver_unlink_remote, copy_of(&m, sizeof m));
 }
 
 int worker_send_data(struct worker *worker, uint64_t peer, struct span packet)

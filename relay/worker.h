@@ -23,6 +23,8 @@ struct worker_options {
     /* Called on the worker's thread. */
     void (*event)(void *arg, uint64_t peer, const struct media_event *event);
     void (*data)(void *arg, uint64_t peer, struct span packet); /* NULL: no data channels */
+    /* The worker of that index; NULL while there is none. Called once all of them run. */
+    struct worker *(*other)(void *arg, unsigned index);
     void *arg;
 };
 
@@ -30,8 +32,10 @@ struct worker_options {
  * bound. */
 int worker_start(struct worker **out, const struct worker_options *options,
                  struct address *failed);
-/* Closes the peers, ends the thread, waits for it. NULL is fine. */
+/* Closes the peers, ends the thread, waits for it. Others may still post to it. */
 void worker_stop(struct worker *worker);
+/* Once every worker is stopped. NULL is fine. */
+void worker_free(struct worker *worker);
 
 /* The port that it really has. */
 uint16_t worker_port(const struct worker *worker);
@@ -43,6 +47,8 @@ int worker_update(struct worker *worker, uint64_t peer, const struct sdp_negotia
 int worker_close(struct worker *worker, uint64_t peer);
 int worker_link(struct worker *worker, uint64_t a, uint64_t b);
 int worker_unlink(struct worker *worker, uint64_t a, uint64_t b);
+int worker_link_remote(struct worker *worker, uint64_t peer, unsigned other, uint64_t partner);
+int worker_unlink_remote(struct worker *worker, uint64_t peer, uint64_t partner);
 int worker_send_data(struct worker *worker, uint64_t peer, struct span packet);
 
 #endif

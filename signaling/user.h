@@ -8,13 +8,13 @@
 
 #include "core/address.h"
 #include "core/base.h"
+#include "core/table.h"
 #include "signaling/alias.h"
 #include "signaling/matcher.h"
 #include "signaling/media_service.h"
 #include "signaling/rate_limit.h"
 #include "signaling/socketio.h"
 
-#include <uthash.h>
 
 #define USER_ID_LEN 20
 #define USER_REGION_MAX 31
