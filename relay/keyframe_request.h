@@ -19,8 +19,8 @@
 
 struct keyframe_request {
     bool wanted;
-    bool urgent;          /* a new route: does not wait for the interval */
-    uint8_t fir_seq;      /* of the last request, for FIR: a new wish has a new number */
+    bool urgent;     /* a new route: does not wait for the interval */
+    uint8_t fir_seq; /* of the last request; each is a new command, since answers get lost */
     uint32_t asked_count; /* since the wish began */
     bool asked_before;
     usec_t asked; /* last request */

@@ -133,10 +133,23 @@ uint64_t peer_send_cap(const struct peer *peer)
     return limit && limit < path ? limit : path;
 }
 
+/* A client that was connected before has told its clock already: sound and picture belong together
+ * from the first report on. */
+static void adopt_clock(struct track_out *track, const struct peer *watched)
+{
+    const struct receive_stats *stats = &track->source->stats;
+
+    if (stats->has_sr && watched->clock.known)
+        sender_report_source(&track->report, &watched->clock, stats->sr_ntp,
+                             stats->sr_timestamp);
+}
+
 static void watch(struct peer *watcher, struct peer *watched, usec_t now)
 {
     track_out_watch(&watcher->audio_out, &watched->audio_in);
     track_out_watch(&watcher->video_out, &watched->video_in);
+    adopt_clock(&watcher->audio_out, watched);
+    adopt_clock(&watcher->video_out, watched);
     rtcp_schedule_set_remb(&watched->schedule, peer_send_cap(watched));
     media_mark_dirty(watched->media, watched);
     (void)now;

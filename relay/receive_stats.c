@@ -113,6 +113,7 @@ static enum receive_order order_of(struct receive_stats *stats, uint16_t seq)
     /* Two packets in a row far off: the sender started over without telling. */
     if (seq == stats->bad_seq) {
         start(stats, seq);
+        stats->has_sr = false; /* its timestamps may have started over, too */
         return RECEIVE_FIRST;
     }
     stats->bad_seq = (uint16_t)(seq + 1);

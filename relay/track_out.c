@@ -273,5 +273,8 @@ bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now)
 
 bool track_out_report(struct track_out *track, usec_t now, struct rtcp_sr *out)
 {
+    /* Between a change of source and its first packet there is no offset for its clock yet. */
+    if (track->rewriter.state != REWRITER_RUNNING)
+        return false;
     return sender_report_make(&track->report, track->rewriter.timestamp_offset, now, out);
 }
