@@ -113,7 +113,7 @@ void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now)
 
 uint64_t peer_capacity(const struct peer *peer)
 {
-    if (peer->leg.sent && bandwidth_deadline(&peer->bandwidth, &peer->sent) != USEC_NEVER)
+    if (peer->leg.sent && bandwidth_is_known(&peer->bandwidth))
         return bandwidth_estimate(&peer->bandwidth);
     return peer->remb;
 }
