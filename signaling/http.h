@@ -68,6 +68,8 @@ bool http_query_has(const struct http_request *request, const char *name);
 struct http_field {
     const char *name, *value;
 };
+/* No line end in any of them? (NULL: true.) */
+bool http_fields_clean(const struct http_field *fields);
 
 /* Answers. Everything is copied; the request is gone when this returns. `type` may be NULL (no
  * body), `fields` may be NULL. Date, Content-Length, Connection, security and CORS fields are
@@ -76,15 +78,21 @@ struct http_field {
 void http_respond(struct http_request *request, int status, const char *type,
                   const struct http_field *fields, struct span body);
 
-/* The same without a copy of the body, which stays borrowed until release(arg) is called (after
- * it is written, or when the connection dies; also when the method is HEAD). */
+#define HTTP_JSON "application/json; charset=utf-8"
+
+/* The same without a copy of the body, which stays borrowed until release is called: once it is
+ * written, when the connection dies, or at once when it is not sent at all (HEAD, 304). */
+typedef void http_release_fn(const void *body, size_t n, void *arg);
 void http_respond_borrowed(struct http_request *request, int status, const char *type,
                            const struct http_field *fields, struct span body,
-                           void (*release)(void *arg), void *arg);
+                           http_release_fn *release, void *arg);
 
 /* Counts `why` and answers with its JSON body. */
 void http_refuse(struct http_request *request, int status, enum refusal why);
-/* The same, with a message of its own: `body` is JSON, written by the caller. */
+/* The same with further header fields. */
+void http_refuse_fields(struct http_request *request, int status, enum refusal why,
+                        const struct http_field *fields);
+/* The same with a body of its own: JSON, written by the caller. */
 void http_refuse_with(struct http_request *request, int status, enum refusal why,
                       const struct http_field *fields, struct span body);
 

@@ -26,7 +26,6 @@ enum http_method_mask {
     METHOD_DELETE = 1 << 4,
     METHOD_OPTIONS = 1 << 5,
     METHOD_PATCH = 1 << 6,
-    METHOD_OTHER = 1 << 7, /* a known method that no route can allow */
 };
 
 struct http_head {
@@ -36,7 +35,6 @@ struct http_head {
     const char *query; /* as it came */
     bool chunked;
     bool keep_alive;
-    bool upgrade; /* Connection: upgrade and an Upgrade field */
     bool http_1_0;
     uint64_t content_length; /* 0 when there is none */
     uint32_t field_count;
