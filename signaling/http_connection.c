@@ -244,6 +244,8 @@ static int append(struct http_exchange *exchange, struct span data)
 {
     const size_t limit = exchange->route->max_body ? exchange->route->max_body : HTTP_BODY_MAX;
 
+    if (data.n == 0)
+        return RC_OK;
     if (data.n > limit - exchange->body_n)
         return RC_FULL;
     if (data.n > exchange->body_size - exchange->body_n) {

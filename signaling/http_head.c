@@ -264,6 +264,14 @@ static int run_parser(struct reading *reading, http_parser *parser, size_t n)
     return 0;
 }
 
+/* http_parser does not look at the letters of "HTTP/1.1". */
+static bool version_is_spelt(const uint8_t *bytes, size_t n)
+{
+    const uint8_t *end = memchr(bytes, '\r', n);
+
+    return end && end - bytes > 9 && memcmp(end - 9, " HTTP/1.", 8) == 0;
+}
+
 int http_head_parse(uint8_t *bytes, size_t n, struct http_head *out, enum refusal *why)
 {
     struct reading reading = {.head = out, .bytes = bytes};
@@ -275,6 +283,8 @@ int http_head_parse(uint8_t *bytes, size_t n, struct http_head *out, enum refusa
     if (!lines_are_clean(bytes, n))
         return status;
     status = run_parser(&reading, &parser, n);
+    if (status == 0 && parser.http_major == 1 && !version_is_spelt(bytes, n))
+        status = 400;
     if (status == 0) {
         end_strings(&reading);
         status = check(&reading, &parser);

