@@ -294,6 +294,17 @@ static size_t value_size(const struct option *row)
     return sizes[row->type];
 }
 
+bool option_value_empty(const struct option *row, const void *target)
+{
+    if (row->type == OPTION_LIST)
+        return AT_CONST(const struct option_list, row, target)->count == 0;
+    if (row->type == OPTION_STRING) {
+        const char *text = *AT_CONST(char *const, row, target);
+        return !text || *text == '\0';
+    }
+    return false;
+}
+
 bool option_value_equal(const struct option *row, const void *a, const void *b)
 {
     if (row->type == OPTION_LIST)

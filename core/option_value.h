@@ -16,6 +16,8 @@
 int option_value_set(const struct option *row, void *target, const char *text, bool append,
                      char error[static OPTIONS_ERROR_MAX]);
 void option_value_clear(const struct option *row, void *target);
+/* A string or list without anything in it; other types are never empty. */
+bool option_value_empty(const struct option *row, const void *target);
 bool option_value_equal(const struct option *row, const void *a, const void *b);
 /* Exchanges the value between two targets: what is owned goes along. */
 void option_value_swap(const struct option *row, void *a, void *b);

@@ -511,16 +511,6 @@ void options_print_help(const struct option *table, size_t count, void *out)
     }
 }
 
-static bool is_set(const struct option *row, const void *target)
-{
-    static const char zero[sizeof(struct option_list)];
-    struct option at_zero = *row;
-
-    /* A secret that is empty may say so. */
-    at_zero.offset = 0;
-    return !option_value_equal(&at_zero, (const char *)target + row->offset, zero);
-}
-
 void options_print(const struct option *table, size_t count, const void *target, void *out)
 {
     for (size_t i = 0; i < count; i++) {
@@ -529,7 +519,7 @@ void options_print(const struct option *table, size_t count, const void *target,
         if (row->type == OPTION_IGNORED)
             continue;
         fprintf(out, "%s=", row->name);
-        if (row->secret && is_set(row, target))
+        if (row->secret && !option_value_empty(row, target))
             fputs("(hidden)", out);
         else
             option_value_print(row, target, out);

@@ -93,6 +93,7 @@ static int load_key(EVP_PKEY **out, const char *path, char error[static TLS_ERRO
     BIO_free(bio);
     if (*out)
         return RC_OK;
+    ERR_clear_error(); /* "no start line" says less than we do */
     if (asked)
         return fail(error, RC_BAD, path, "the private key is protected by a passphrase");
     return fail(error, RC_BAD, path, "no PEM private key in it");
@@ -130,8 +131,10 @@ static int load_chain(SSL_CTX *context, const char *path, char error[static TLS_
         return fail(error, RC_BAD, path, "OpenSSL refuses the certificate");
     /* The way to find the end of the file is to fail at it; anything else is a broken block. */
     const unsigned long why = ERR_peek_last_error();
-    if (count == 0)
+    if (count == 0) {
+        ERR_clear_error();
         return fail(error, RC_BAD, path, "no PEM certificate in it");
+    }
     if (ERR_GET_REASON(why) != PEM_R_NO_START_LINE)
         return fail(error, RC_BAD, path, "a damaged certificate in the chain");
     ERR_clear_error();
