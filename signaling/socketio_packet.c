@@ -250,7 +250,8 @@ size_t sio_packet_write(const struct sio_packet *packet, uint8_t *out, size_t si
     if (packet->namespace.n > SIO_NAMESPACE_NAME_MAX)
         return 0;
     n = write_header(packet, header);
-    memcpy(out, header, n < size ? n : size);
+    if (size > 0)
+        memcpy(out, header, n < size ? n : size);
     if (packet->json) {
         char *const at = n < size ? (char *)out + n : NULL;
         json = json_dumpb(packet->json, at, n < size ? size - n : 0,
