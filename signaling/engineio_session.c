@@ -148,6 +148,29 @@ static void queue_last(struct eio_session *session, enum eio_type type)
     (void)eio_queue_push(&session->queue, eio_message_control(type), UINT32_MAX, SIZE_MAX);
 }
 
+/* Did we end it in good order, so that the client should get all that was sent before? */
+static bool lingers(enum eio_close why)
+{
+    return why == EIO_CLOSE_SERVER || why == EIO_CLOSE_SHUTDOWN;
+}
+
+/* Tells a polling client that it is over. True when it has been told; else the next poll will.
+ * What was sent before goes in a payload of its own: clients act on a close packet before the
+ * messages beside it. */
+static bool tell_poll(struct eio_session *session, enum eio_close why)
+{
+    if (!session->poll)
+        return false;
+    if (lingers(why) && session->queue.count > 0) {
+        answer_poll(session);
+        return false;
+    }
+    /* Who said close itself is not told again. */
+    queue_last(session, why == EIO_CLOSE_CLIENT ? EIO_PACKET_NOOP : EIO_PACKET_CLOSE);
+    answer_poll(session);
+    return true;
+}
+
 /* Ends the session as far as it can be ended now; then tells the owner. linger_until: how long
  * a client that is not polling just now may still fetch its last packets; 0: it may not. */
 static void end(struct eio_session *session, enum eio_close why, usec_t linger_until)
@@ -166,12 +189,7 @@ static void end(struct eio_session *session, enum eio_close why, usec_t linger_u
         counter_set(&host->stats.websockets, counter_get(&host->stats.websockets) - 1);
         host->wire->close(session->socket, why);
         session->socket = NULL;
-    } else if (session->poll) {
-        /* Who said close itself is not told again. */
-        queue_last(session, why == EIO_CLOSE_CLIENT ? EIO_PACKET_NOOP : EIO_PACKET_CLOSE);
-        answer_poll(session);
-    } else if (linger_until > 0) {
-        queue_last(session, EIO_PACKET_CLOSE);
+    } else if (!tell_poll(session, why) && linger_until > 0) {
         finished = timers_set(host->timers, &session->timer, linger_until) != RC_OK;
     }
     host->closed(session, why);
@@ -451,8 +469,8 @@ void eio_session_poll(struct eio_session *session, void *request)
     }
     session->poll = request;
     if (session->state == EIO_CLOSING) {
-        answer_poll(session);
-        finish(session);
+        if (tell_poll(session, EIO_CLOSE_SERVER))
+            finish(session);
         return;
     }
     /* A client that probes must not wait for a poll that nothing ends. */

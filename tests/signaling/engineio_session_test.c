@@ -180,8 +180,10 @@ static void what_was_sent_before_a_close_is_still_fetched(void)
     T_EQ(fake.gone, 0);
     T_EQ(fake_send(&fake, "more"), RC_BAD);
     fake_get(&fake, &get);
-    T_STR(get.body, "4bye\x1e"
-                    "1");
+    T_STR(get.body, "4bye"); /* alone: clients act on a close before the messages beside it */
+    T_EQ(fake.gone, 0);
+    fake_get(&fake, &get);
+    T_STR(get.body, "1");
     T_EQ(fake.gone, 1);
     fake_close(&fake);
 }
