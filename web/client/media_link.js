@@ -1,0 +1,246 @@
+import { Backoff } from './backoff.js';
+import { Emitter } from './emitter.js';
+
+/** A path that hiccups mends itself within this; longer, and ICE is restarted. Milliseconds. */
+const DISCONNECTED_PATIENCE = 2000;
+/** A first connection that takes longer has failed. */
+const CONNECT_PATIENCE = 10000;
+/** And so has an ICE restart. */
+const RESTART_PATIENCE = 6000;
+
+/**
+ * `new`: not offered yet. `connecting`: first ICE and DTLS. `connected`: media can flow.
+ * `recovering`: it could, and will be able to again. `closed`: for good.
+ * @typedef {'new' | 'connecting' | 'connected' | 'recovering' | 'closed'} LinkState
+ */
+
+/**
+ * The media connection with the server: one PeerConnection that is kept warm. We offer, the
+ * server answers; a partner who comes or goes changes which encodings are active and nothing
+ * else. A broken path is mended by an ICE restart, and where that fails by a fresh
+ * PeerConnection, again and again with growing pauses.
+ *
+ * Events: `stream` (a fresh PeerConnection's remote stream), `state` (LinkState),
+ * `failed` (count of tries in a row that came to nothing).
+ */
+export class MediaLink extends Emitter {
+    /** @type {LinkState} */
+    state = 'new';
+    #send;
+    #configuration;
+    /** @type {RTCPeerConnection | null} */
+    #pc = null;
+    #audio = null;
+    #video = null;
+    #tracks = { audio: null, video: null };
+    #active = false;
+    #stream = null;
+    #backoff = new Backoff({ first: 500, most: 20000 });
+    #timer = null;
+    #negotiating = false;
+    #negotiateAgain = false;
+
+    /**
+     * @param {object} options
+     * @param {(description: {type: string, sdp: string}) => Promise<{type: string, sdp: string}>}
+     *     options.sendOffer gives the answer or throws
+     * @param {(candidate: RTCIceCandidateInit | null) => void} options.sendCandidate
+     * @param {RTCConfiguration} [options.configuration]
+     */
+    constructor({ sendOffer, sendCandidate, configuration = {} }) {
+        super();
+        this.#send = { offer: sendOffer, candidate: sendCandidate };
+        this.#configuration = { ...configuration, bundlePolicy: 'max-bundle' };
+    }
+
+    /** The one PeerConnection, for statistics; null before open() and after close(). */
+    get peerConnection() {
+        return this.#pc;
+    }
+
+    /** Makes the PeerConnection and offers it. */
+    open() {
+        this.#fresh();
+    }
+
+    close() {
+        this.#dropConnection();
+        this.#setState('closed');
+    }
+
+    /**
+     * What is sent from now on; without negotiation.
+     * @param {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} tracks
+     */
+    setTracks(tracks) {
+        this.#tracks = tracks;
+        this.#applyTracks();
+    }
+
+    /**
+     * Whether anything is sent: yes with a partner, no without.
+     * @param {boolean} active
+     */
+    setActive(active) {
+        this.#active = active;
+        this.#applyActive(this.#video);
+        this.#applyActive(this.#audio);
+    }
+
+    /**
+     * A better path, or a new one.
+     * @param {RTCConfiguration} [configuration] replaces iceServers and iceTransportPolicy
+     */
+    restartIce(configuration) {
+        if (configuration) {
+            this.#configuration = { ...this.#configuration, ...configuration };
+            this.#pc?.setConfiguration(this.#configuration);
+        }
+        if (!this.#pc) return;
+        this.#setState('recovering');
+        this.#wait(RESTART_PATIENCE, () => this.#failed());
+        this.#pc.restartIce();
+        this.#negotiate();
+    }
+
+    /** Throws the PeerConnection away and makes another, after a pause that grows. */
+    replace() {
+        this.#failed();
+    }
+
+    /** When a partner's sound or picture last came out of the jitter buffer; 0 never. */
+    lastMediaAt() {
+        let last = 0;
+        for (const transceiver of [this.#video, this.#audio])
+            for (const source of transceiver?.receiver.getSynchronizationSources() ?? [])
+                last = Math.max(last, source.timestamp);
+        /* Browsers disagree on whether it counts from 1970 or from the page's start. */
+        return last > performance.timeOrigin ? last - performance.timeOrigin : last;
+    }
+
+    #fresh() {
+        this.#dropConnection();
+        const pc = new RTCPeerConnection(this.#configuration);
+        this.#pc = pc;
+        this.#stream = new MediaStream();
+        const options = { direction: 'sendrecv', sendEncodings: [{ active: this.#active }] };
+        this.#audio = pc.addTransceiver('audio', /** @type {any} */ (options));
+        this.#video = pc.addTransceiver('video', /** @type {any} */ (options));
+        this.#applyTracks();
+        pc.ontrack = ({ track }) => this.#stream.addTrack(track);
+        pc.onicecandidate = ({ candidate }) =>
+            this.#send.candidate(candidate ? candidate.toJSON() : null);
+        pc.onconnectionstatechange = () => this.#onState();
+        pc.oniceconnectionstatechange = () => this.#onState();
+        this.#setState(this.state === 'new' ? 'connecting' : 'recovering');
+        this.#wait(CONNECT_PATIENCE, () => this.#failed());
+        this.emit('stream', this.#stream);
+        this.#negotiate();
+    }
+
+    #dropConnection() {
+        this.#stopWaiting();
+        const pc = this.#pc;
+        this.#pc = this.#audio = this.#video = null;
+        this.#negotiating = this.#negotiateAgain = false;
+        if (!pc) return;
+        pc.ontrack = pc.onicecandidate = null;
+        pc.onconnectionstatechange = pc.oniceconnectionstatechange = null;
+        pc.close();
+    }
+
+    /** One offer at a time; what comes up meanwhile makes one more. */
+    async #negotiate() {
+        if (this.#negotiating) {
+            this.#negotiateAgain = true;
+            return;
+        }
+        const pc = this.#pc;
+        this.#negotiating = true;
+        try {
+            await pc.setLocalDescription();
+            const { type, sdp } = pc.localDescription;
+            const answer = await this.#send.offer({ type, sdp });
+            if (pc !== this.#pc) return;
+            await pc.setRemoteDescription(/** @type {any} */ (answer));
+            /* The answer's track of a sendrecv section makes the encodings count. */
+            this.#applyActive(this.#video);
+            this.#applyActive(this.#audio);
+        } catch (error) {
+            if (pc !== this.#pc) return;
+            this.emit('refused', error);
+            this.#failed();
+            return;
+        }
+        if (pc !== this.#pc) return;
+        this.#negotiating = false;
+        /* A restart on a path that works never leaves this state: there is no event for it. */
+        if (pc.connectionState === 'connected') this.#onState();
+        if (!this.#negotiateAgain) return;
+        this.#negotiateAgain = false;
+        this.#negotiate();
+    }
+
+    #applyTracks() {
+        if (!this.#pc) return;
+        for (const kind of ['audio', 'video']) {
+            const { sender } = kind === 'audio' ? this.#audio : this.#video;
+            if (sender.track !== this.#tracks[kind])
+                sender.replaceTrack(this.#tracks[kind]).catch(() => {});
+        }
+    }
+
+    async #applyActive(transceiver) {
+        if (!transceiver) return;
+        const parameters = transceiver.sender.getParameters();
+        const [encoding] = parameters.encodings ?? [];
+        if (!encoding || encoding.active === this.#active) return;
+        encoding.active = this.#active;
+        try {
+            await transceiver.sender.setParameters(parameters);
+        } catch {
+            return; /* closed, or overtaken by a later call that sets what holds now */
+        }
+        this.#applyActive(transceiver);
+    }
+
+    #onState() {
+        const pc = this.#pc;
+        if (!pc) return;
+        if (pc.connectionState === 'connected') {
+            this.#stopWaiting();
+            this.#backoff.reset();
+            this.#setState('connected');
+        } else if (pc.iceConnectionState === 'failed') {
+            /* In every other state a restart or a first try is under way and has its timer. */
+            if (this.state === 'connected') this.restartIce();
+        } else if (pc.connectionState === 'failed') {
+            this.#failed(); /* DTLS: nothing that a restart could mend */
+        } else if (pc.iceConnectionState === 'disconnected' && this.state === 'connected') {
+            this.#wait(DISCONNECTED_PATIENCE, () => this.restartIce());
+        }
+    }
+
+    #failed() {
+        this.#dropConnection();
+        this.#setState(this.state === 'new' ? 'connecting' : 'recovering');
+        this.#wait(this.#backoff.next(), () => this.#fresh());
+        this.emit('failed', this.#backoff.attempt);
+    }
+
+    #wait(milliseconds, then) {
+        this.#stopWaiting();
+        this.#timer = setTimeout(then, milliseconds);
+    }
+
+    #stopWaiting() {
+        clearTimeout(this.#timer);
+        this.#timer = null;
+    }
+
+    #setState(state) {
+        if (this.state === state || this.state === 'closed') return;
+        this.state = state;
+        this.emit('state', state);
+    }
+}
