@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#pragma weak listener_release
-
 enum {
     READ_AHEAD = 64 * 1024, /* bytes that may wait behind a request that is being answered */
     BODY_START = 4096,      /* first allocation for a body, whatever its length claims to be */
@@ -198,6 +196,22 @@ static void skip_empty_lines(struct evbuffer *input)
         evbuffer_drain(input, 2);
 }
 
+/* Length of the head that the first `look` bytes begin with, or 0. It mostly lies in one piece:
+ * the input is joined only when it does not. */
+static size_t find_head(const struct http_connection *connection, struct evbuffer *input,
+                        size_t look)
+{
+    const size_t first = evbuffer_get_contiguous_space(input);
+    const size_t there = first < look ? first : look;
+    size_t n = http_head_end((struct span){evbuffer_pullup(input, (ev_ssize_t)there), there},
+                             connection->seen);
+    if (n == 0 && there < look) {
+        const uint8_t *bytes = evbuffer_pullup(input, (ev_ssize_t)look);
+        n = bytes ? http_head_end((struct span){bytes, look}, connection->seen) : 0;
+    }
+    return n;
+}
+
 /* Reads a head if a whole one is there; true: go on with the next phase. */
 static bool read_head(struct http_connection *connection)
 {
@@ -214,10 +228,9 @@ static bool read_head(struct http_connection *connection)
         arm(connection, now);
     }
 
-    size_t length = evbuffer_get_length(input);
+    const size_t length = evbuffer_get_length(input);
     const size_t look = length < HTTP_HEAD_MAX ? length : HTTP_HEAD_MAX;
-    const uint8_t *bytes = evbuffer_pullup(input, (ev_ssize_t)look);
-    const size_t n = bytes ? http_head_end((struct span){bytes, look}, connection->seen) : 0;
+    const size_t n = find_head(connection, input, look);
     if (n == 0) {
         connection->seen = look;
         if (look == HTTP_HEAD_MAX)
@@ -343,6 +356,22 @@ static bool step(struct http_connection *connection)
     return false;
 }
 
+/* Stops reading while too much waits behind a request, and goes on afterwards. Not by
+ * libevent's high watermark: that calls the read callback again and again until the input is
+ * below it. */
+static void limit_input(struct http_connection *connection)
+{
+    const bool full = evbuffer_get_length(bufferevent_get_input(connection->bev)) >= READ_AHEAD;
+
+    if (full == connection->paused)
+        return;
+    connection->paused = full;
+    if (full)
+        bufferevent_disable(connection->bev, EV_READ);
+    else
+        bufferevent_enable(connection->bev, EV_READ);
+}
+
 static void run(struct http_connection *connection)
 {
     connection->busy = true;
@@ -351,6 +380,8 @@ static void run(struct http_connection *connection)
     connection->busy = false;
     if (connection->phase == HTTP_CLOSED)
         free_connection(connection);
+    else
+        limit_input(connection);
 }
 
 /* ---- events ---------------------------------------------------------------------------------
@@ -465,7 +496,6 @@ struct http_connection *http_connection_open(struct http_server *server,
     arm(connection, loop_now(server->loop));
 
     bufferevent_setcb(bev, on_read, on_written, on_event, connection);
-    bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
     /* The first bytes are here already: nothing else would announce them. */
     bufferevent_trigger(bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
@@ -515,7 +545,6 @@ void http_take_over(struct http_request *request, struct http_connection_parts *
     unlink_connection(connection);
     connection->bev = NULL;
     bufferevent_disable(bev, EV_READ);
-    bufferevent_setwatermark(bev, EV_READ, 0, 0);
     if (!connection->busy)
         free_connection(connection);
 }

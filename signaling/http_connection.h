@@ -61,6 +61,7 @@ struct http_connection {
     bool tls;
     bool close;  /* after this answer */
     bool busy;   /* its functions are on the stack: it must not be freed */
+    bool paused; /* reading is off: too much waits behind this request */
     bool broken; /* libevent reported its end meanwhile */
 };
 

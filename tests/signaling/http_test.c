@@ -400,7 +400,7 @@ static void a_slow_head_is_ended_whatever_trickles_in(void)
     web_pass(&web, HTTP_HEAD_TIMEOUT + SEC(1));
     T_OK(begins(client, "HTTP/1.1 408 "));
     T_EQ(refusal_total(REFUSAL_REQUEST_TIMEOUT), before + 1);
-    web_pass(&web, HTTP_LINGER_TIMEOUT + SEC(1));
+    web_pass(&web, HTTP_HEAD_TIMEOUT + SEC(10));
     T_OK(client->ended);
     web_free(client);
     tear_down();
