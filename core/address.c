@@ -11,8 +11,7 @@
 
 _Static_assert(sizeof(struct address) == 28, "tables hold many of these");
 
-/* --- from and to the kernel -----------------------------------------------------------------
- */
+/* --- from and to the kernel -------------------------------------------------------------- */
 
 static void set_v4(struct address *out, const uint8_t ip[static 4], in_port_t port)
 {
@@ -77,8 +76,7 @@ void address_to_v6(struct address *out, const struct address *a)
     *out = v6;
 }
 
-/* --- text -----------------------------------------------------------------------------------
- */
+/* --- text -------------------------------------------------------------------------------- */
 
 /* All of `text` as a decimal number up to `max`, without sign or spaces. */
 static bool parse_number(const char *text, uint32_t max, uint32_t *out)
@@ -216,8 +214,7 @@ const char *address_format(const struct address *a, char *buf, size_t size)
     return buf;
 }
 
-/* --- parts and comparison -------------------------------------------------------------------
- */
+/* --- parts and comparison ---------------------------------------------------------------- */
 
 uint16_t address_port(const struct address *a)
 {
@@ -268,8 +265,7 @@ uint32_t address_hash(const struct address *a)
     return (uint32_t)hash_bytes(key, n + 2);
 }
 
-/* --- what an address means ------------------------------------------------------------------
- */
+/* --- what an address means --------------------------------------------------------------- */
 
 /* The first `bits` bits of two byte strings. */
 static bool prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
@@ -353,8 +349,7 @@ bool address_is_wildcard(const struct address *a)
                                          : false;
 }
 
-/* --- this machine ---------------------------------------------------------------------------
- */
+/* --- this machine ------------------------------------------------------------------------ */
 
 static int add_once(struct address *out, int count, int max, const struct address *a)
 {
@@ -400,8 +395,7 @@ int address_local(struct address *out, int max)
     return count;
 }
 
-/* --- networks -------------------------------------------------------------------------------
- */
+/* --- networks ---------------------------------------------------------------------------- */
 
 static void clear_host_bits(uint8_t *ip, unsigned bits, unsigned total)
 {

@@ -76,8 +76,7 @@ struct listener {
     bool closed;
 };
 
-/* --- looking after connections --------------------------------------------------------------
- */
+/* --- looking after connections ----------------------------------------------------------- */
 
 static void ward_watch(struct listener *listener, struct ward *ward)
 {
@@ -175,8 +174,7 @@ static void ward_clear(struct listener *listener, struct ward *ward)
         drop(t);
 }
 
-/* --- recognising ----------------------------------------------------------------------------
- */
+/* --- recognising ------------------------------------------------------------------------- */
 
 /* The protocol that takes these first bytes, or in `more` whether more of them could decide. */
 static const struct listener_protocol *recognise(const struct listener *listener,
@@ -225,8 +223,7 @@ static void hand_over(struct tended *tended, const struct listener_protocol *pro
     bufferevent_decref(connection);
 }
 
-/* --- TLS ------------------------------------------------------------------------------------
- */
+/* --- TLS --------------------------------------------------------------------------------- */
 
 static void on_tls_read(struct bufferevent *connection, void *arg)
 {
@@ -295,8 +292,7 @@ static void start_tls(struct tended *tended)
     bufferevent_enable(tended->connection, EV_READ | EV_WRITE);
 }
 
-/* --- first bytes ----------------------------------------------------------------------------
- */
+/* --- first bytes ------------------------------------------------------------------------- */
 
 /* A level-triggered poll would report bytes that we only look at for ever: ask to be woken when
  * there are more than these. */
@@ -379,8 +375,7 @@ static void on_first_bytes(evutil_socket_t fd, short what, void *arg)
     loop_leave(loop);
 }
 
-/* --- accepting ------------------------------------------------------------------------------
- */
+/* --- accepting --------------------------------------------------------------------------- */
 
 static void greet(struct listener *listener, int fd, const struct address *from)
 {
@@ -462,8 +457,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
     loop_leave(listener->loop);
 }
 
-/* --- releasing ------------------------------------------------------------------------------
- */
+/* --- releasing --------------------------------------------------------------------------- */
 
 static void on_leaving_event(struct bufferevent *connection, short what, void *arg)
 {
@@ -536,8 +530,7 @@ void listener_release(struct listener *listener, struct bufferevent *connection)
     bufferevent_enable(connection, EV_READ | EV_WRITE);
 }
 
-/* --- opening and closing --------------------------------------------------------------------
- */
+/* --- opening and closing ----------------------------------------------------------------- */
 
 static int open_socket(struct listener *listener, struct address at, int backlog)
 {

@@ -32,8 +32,7 @@ static char *file_path;      /* owned, NULL: standard error */
 static bool torn;            /* the last write ended in the middle of a line */
 static usec_t complain_next; /* when standard error may be told again */
 
-/* --- one line -------------------------------------------------------------------------------
- */
+/* --- one line ---------------------------------------------------------------------------- */
 
 struct line {
     size_t n;
@@ -129,8 +128,7 @@ static void make_line(struct line *line, enum log_level level, const char *modul
     put_string(line, json ? "\"}\n" : "\n");
 }
 
-/* --- the file -------------------------------------------------------------------------------
- */
+/* --- the file ---------------------------------------------------------------------------- */
 
 static void complain(int error)
 {
@@ -254,8 +252,7 @@ void log_close(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* --- settings -------------------------------------------------------------------------------
- */
+/* --- settings ---------------------------------------------------------------------------- */
 
 void log_set_level(enum log_level level)
 {

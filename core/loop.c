@@ -48,8 +48,7 @@ struct loop {
     struct loop_stats stats;
 };
 
-/* --- time -----------------------------------------------------------------------------------
- */
+/* --- time -------------------------------------------------------------------------------- */
 
 usec_t loop_now(struct loop *loop)
 {
@@ -115,8 +114,7 @@ static void on_alarm(evutil_socket_t fd, short what, void *arg)
         loop->alarm_at = USEC_NEVER; /* the timers themselves run at the end of the turn */
 }
 
-/* --- mailbox --------------------------------------------------------------------------------
- */
+/* --- mailbox ----------------------------------------------------------------------------- */
 
 static void ring(struct loop *loop)
 {
@@ -186,8 +184,7 @@ static void deliver_rest(struct loop *loop)
     }
 }
 
-/* --- deferred calls -------------------------------------------------------------------------
- */
+/* --- deferred calls ---------------------------------------------------------------------- */
 
 int loop_defer(struct loop *loop, void (*fn)(void *arg), void *arg)
 {
@@ -218,8 +215,7 @@ static void run_deferred(struct loop *loop)
     loop_leave(loop);
 }
 
-/* --- turns ----------------------------------------------------------------------------------
- */
+/* --- turns ------------------------------------------------------------------------------- */
 
 static void run_timers(struct loop *loop)
 {
@@ -275,8 +271,7 @@ struct loop_stats *loop_stats(struct loop *loop)
     return &loop->stats;
 }
 
-/* --- life -----------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------- */
 
 static struct event_base *new_base(void)
 {

@@ -45,8 +45,7 @@ void histogram_observe(struct histogram *h, uint64_t value)
     counter_add(&h->sum, value);
 }
 
-/* --- what Prometheus accepts ---------------------------------------------------------------
- */
+/* --- what Prometheus accepts ------------------------------------------------------------- */
 
 static bool is_letter(char c)
 {
@@ -116,8 +115,7 @@ static bool entries_agree(const struct entry *a, const struct entry *b)
     return a->kind == b->kind;
 }
 
-/* --- the registry ---------------------------------------------------------------------------
- */
+/* --- the registry ------------------------------------------------------------------------ */
 
 static int entry_compare(const struct entry *a, const struct entry *b)
 {
@@ -228,8 +226,7 @@ void metrics_remove(const void *start, size_t size)
     pthread_mutex_unlock(&lock);
 }
 
-/* --- the page -------------------------------------------------------------------------------
- */
+/* --- the page ---------------------------------------------------------------------------- */
 
 static void write_help(FILE *out, const char *help)
 {

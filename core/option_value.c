@@ -38,8 +38,7 @@ static int say(char error[static OPTIONS_ERROR_MAX], int rc, const char *format,
     return rc;
 }
 
-/* --- one reader a type ----------------------------------------------------------------------
- */
+/* --- one reader a type ------------------------------------------------------------------- */
 
 static int read_bool(const struct option *row, const char *text, bool *out, char *error)
 {
@@ -159,8 +158,7 @@ static int read_string(const char *text, char **out, char *error)
     return RC_OK;
 }
 
-/* --- lists ----------------------------------------------------------------------------------
- */
+/* --- lists ------------------------------------------------------------------------------- */
 
 static void list_clear(struct option_list *list)
 {
@@ -236,8 +234,7 @@ static bool list_equal(const struct option_list *a, const struct option_list *b)
     return true;
 }
 
-/* --- all types ------------------------------------------------------------------------------
- */
+/* --- all types --------------------------------------------------------------------------- */
 
 int option_value_set(const struct option *row, void *target, const char *text, bool append,
                      char error[static OPTIONS_ERROR_MAX])

@@ -51,8 +51,7 @@ static int begin(struct reading *r)
     return RC_NOMEM;
 }
 
-/* --- names ----------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------- */
 
 /* PORT, port and listening_port are what people write. */
 static char plain(char c)
@@ -130,8 +129,7 @@ static int fail_unknown(const struct reading *r, const char *where, const char *
     return fail(r, where, "unknown option \"%s%s\"", dashes, name);
 }
 
-/* --- setting --------------------------------------------------------------------------------
- */
+/* --- setting ----------------------------------------------------------------------------- */
 
 /* A list grows within one source and replaces what lower sources said. */
 static int set(struct reading *r, const struct option *row, const char *text, const char *where,
@@ -163,8 +161,7 @@ int options_defaults(const struct option *table, size_t count, void *target)
     return RC_OK;
 }
 
-/* --- a file ---------------------------------------------------------------------------------
- */
+/* --- a file ------------------------------------------------------------------------------ */
 
 static char *trim(char *text)
 {
@@ -283,8 +280,7 @@ int options_read_file(const struct option *table, size_t count, void *target, co
     return rc;
 }
 
-/* --- the environment ------------------------------------------------------------------------
- */
+/* --- the environment --------------------------------------------------------------------- */
 
 /* listening-port as LISTENING_PORT. */
 static void variable_name(const char *option, char out[static NAME_MAX_BYTES + 1])
@@ -342,8 +338,7 @@ int options_read_environment(const struct option *table, size_t count, void *tar
     return rc;
 }
 
-/* --- flags ----------------------------------------------------------------------------------
- */
+/* --- flags ------------------------------------------------------------------------------- */
 
 enum owned { OWNED_NO, OWNED_ALONE, OWNED_WITH_VALUE };
 
@@ -425,8 +420,7 @@ int options_read_arguments(const struct option *table, size_t count, void *targe
     return rc;
 }
 
-/* --- the rest of their life -----------------------------------------------------------------
- */
+/* --- the rest of their life -------------------------------------------------------------- */
 
 void options_clear(const struct option *table, size_t count, void *target)
 {
@@ -447,8 +441,7 @@ size_t options_reload(const struct option *table, size_t count, void *running, v
     return changed;
 }
 
-/* --- printing -------------------------------------------------------------------------------
- */
+/* --- printing ---------------------------------------------------------------------------- */
 
 /* Words of `text` behind what stands on the line already; returns the column reached. */
 static size_t wrap(FILE *out, const char *text, size_t column)

@@ -50,8 +50,7 @@ static SSL_CTX *new_context(void)
     return context;
 }
 
-/* --- from files -----------------------------------------------------------------------------
- */
+/* --- from files -------------------------------------------------------------------------- */
 
 /* There is nobody to type a passphrase: a key that needs one is an error, not a prompt. */
 static int no_passphrase(char *buf, int size, int writing, void *arg)

@@ -99,8 +99,7 @@ static void the_longest_text_fits(void)
           "[fe80:2222:3333:4444:5555:6666:7777:8888%4294967295]:65535");
 }
 
-/* --- sockaddr -------------------------------------------------------------------------------
- */
+/* --- sockaddr ---------------------------------------------------------------------------- */
 
 static void the_kernels_form_comes_in_as_it_is(void)
 {
@@ -179,8 +178,7 @@ static void equality_looks_at_ip_port_and_family(void)
     T_EQ(address_port(&none), 0);
 }
 
-/* --- classes --------------------------------------------------------------------------------
- */
+/* --- classes ----------------------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct {
@@ -239,8 +237,7 @@ static void every_class_ends_where_its_registry_says(void)
     }
 }
 
-/* --- networks -------------------------------------------------------------------------------
- */
+/* --- networks ---------------------------------------------------------------------------- */
 
 static void a_network_contains_its_addresses(void)
 {

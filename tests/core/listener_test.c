@@ -327,8 +327,7 @@ static void without_descriptors_accepting_pauses_and_goes_on_later(void)
     close_port();
 }
 
-/* --- releasing ------------------------------------------------------------------------------
- */
+/* --- releasing --------------------------------------------------------------------------- */
 
 static void a_released_connection_is_written_out_first(void)
 {
@@ -453,8 +452,7 @@ static void the_wildcard_hears_v4(void)
     close_port();
 }
 
-/* --- TLS ------------------------------------------------------------------------------------
- */
+/* --- TLS --------------------------------------------------------------------------------- */
 
 static void open_tls_port(struct listener_options options)
 {

@@ -12,8 +12,7 @@ static struct loop *open_loop(uint32_t capacity)
     return loop;
 }
 
-/* --- messages -------------------------------------------------------------------------------
- */
+/* --- messages ---------------------------------------------------------------------------- */
 
 static void add_one(void *target, void *payload, usec_t now)
 {
@@ -155,8 +154,7 @@ static void another_thread_can_stop_a_sleeping_loop(void)
     loop_free(loop);
 }
 
-/* --- timers ---------------------------------------------------------------------------------
- */
+/* --- timers ------------------------------------------------------------------------------ */
 
 struct alarm {
     struct loop *loop;
@@ -211,8 +209,7 @@ static void a_timer_that_is_pushed_back_rings_at_the_later_time(void)
     loop_free(alarm.loop);
 }
 
-/* --- deferred calls -------------------------------------------------------------------------
- */
+/* --- deferred calls ---------------------------------------------------------------------- */
 
 struct order {
     struct loop *loop;
@@ -278,8 +275,7 @@ static void thousands_may_be_deferred(void)
     loop_free(loop);
 }
 
-/* --- stalls ---------------------------------------------------------------------------------
- */
+/* --- stalls ------------------------------------------------------------------------------ */
 
 static void a_handler_that_holds_the_loop_is_counted_once(void)
 {

@@ -195,8 +195,7 @@ static void flags_of_the_caller_are_skipped(void)
     T_STR(target.name, "n");
 }
 
-/* --- errors ---------------------------------------------------------------------------------
- */
+/* --- errors ------------------------------------------------------------------------------ */
 
 static const struct {
     const char *text, *error;
@@ -303,8 +302,7 @@ static void a_file_on_disk_is_read(void)
     T_STR(target.name, "disk");
 }
 
-/* --- the rest -------------------------------------------------------------------------------
- */
+/* --- the rest ---------------------------------------------------------------------------- */
 
 static void the_nearest_name_is_found_and_a_far_one_is_not(void)
 {

@@ -12,8 +12,7 @@ static char cert_path[64], key_path[64], other_path[64], junk_path[64], both_pat
 static char locked_path[64];
 static char error[TLS_ERROR_MAX];
 
-/* --- files ----------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------- */
 
 static void write_pem(const char *path, X509 *cert, EVP_PKEY *key, const char *passphrase)
 {
@@ -154,8 +153,7 @@ static void two_certificates_have_different_keys_and_serials(void)
     SSL_CTX_free(b);
 }
 
-/* --- handshakes -----------------------------------------------------------------------------
- */
+/* --- handshakes -------------------------------------------------------------------------- */
 
 static SSL *end(SSL_CTX *context, BIO *bio, bool server)
 {

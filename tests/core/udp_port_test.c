@@ -267,8 +267,7 @@ static void too_long_a_packet_is_not_sent(void)
     close_net();
 }
 
-/* --- the wildcard address -------------------------------------------------------------------
- */
+/* --- the wildcard address ---------------------------------------------------------------- */
 
 static void a_wildcard_port_remembers_where_a_datagram_came_in(void)
 {
@@ -357,8 +356,7 @@ static void forwarding_in_place_survives_the_next_receive_call(void)
     close_net();
 }
 
-/* --- a kernel that says no ------------------------------------------------------------------
- */
+/* --- a kernel that says no --------------------------------------------------------------- */
 
 /* What the stand-in for sendmmsg does next: errno values for calls, 0 lets one message through.
  */
@@ -518,8 +516,7 @@ static void packets_that_waited_too_long_are_dropped_and_counted(void)
     close_net();
 }
 
-/* --- opening --------------------------------------------------------------------------------
- */
+/* --- opening ----------------------------------------------------------------------------- */
 
 static void a_port_in_use_is_an_error_with_its_errno(void)
 {
