@@ -164,8 +164,9 @@ static void on_mail(evutil_socket_t fd, short what, void *arg)
     loop_enter(loop, "mailbox");
     if (read(fd, &rings, sizeof rings) < 0)
         rings = 0; /* rung by nobody: look all the same */
-    /* Before looking: who posts from here on rings again. */
-    atomic_store(&loop->mail_told, false);
+    /* Before looking: who posts from here on rings again. An exchange and not a store, so that what
+     * was posted by those who found it rung already is seen. */
+    atomic_exchange(&loop->mail_told, false);
     while (delivered < MESSAGES_PER_TURN && deliver_one(loop))
         delivered++;
     if (delivered == MESSAGES_PER_TURN)
