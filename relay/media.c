@@ -243,7 +243,7 @@ static void on_dtls(struct media *media, const struct udp_datagram *datagram, us
         refuse(REFUSAL_DATAGRAM_NO_PEER);
         return;
     }
-    peer_dtls(peer, (struct span){datagram->data, datagram->len}, &datagram->from, now);
+    peer_dtls(peer, (struct span){datagram->data, datagram->len}, now);
 }
 
 static void collect(struct media *media, struct input_list *list,

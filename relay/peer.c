@@ -225,7 +225,7 @@ static void read_data(struct peer *peer)
             media_emit_data(peer->media, peer, (struct span){record, len});
 }
 
-void peer_dtls(struct peer *peer, struct span datagram, const struct address *from, usec_t now)
+void peer_dtls(struct peer *peer, struct span datagram, usec_t now)
 {
     media_mark_dirty(peer->media, peer);
     if (peer->state == PEER_FAILED)
@@ -238,10 +238,8 @@ void peer_dtls(struct peer *peer, struct span datagram, const struct address *fr
     peer->dtls_used = true;
     const enum refusal result = dtls_input(peer->dtls, datagram, now);
     follow_dtls(peer, result, now);
-    if (dtls_state(peer->dtls) != DTLS_CONNECTED)
-        return;
-    read_data(peer);
-    ice_alive(&peer->ice, from, now);
+    if (dtls_state(peer->dtls) == DTLS_CONNECTED)
+        read_data(peer);
 }
 
 void peer_send_data(struct peer *peer, struct span packet, usec_t now)

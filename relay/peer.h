@@ -82,7 +82,8 @@ void peer_restart_ice(struct peer *peer, const struct sdp_negotiated *negotiated
 
 void peer_stun(struct peer *peer, struct span datagram, const struct address *from,
                const struct address *local, usec_t now);
-void peer_dtls(struct peer *peer, struct span datagram, const struct address *from, usec_t now);
+/* Not counted as a sign of life: whether a record authenticated is OpenSSL's secret. */
+void peer_dtls(struct peer *peer, struct span datagram, usec_t now);
 void peer_send_data(struct peer *peer, struct span packet, usec_t now);
 /* An SRTP or SRTCP packet authenticated: `from` is alive, and the handshake is over. */
 void peer_authenticated(struct peer *peer, const struct address *from, usec_t now);
