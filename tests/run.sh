@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Runs every test and ends in one line: N passed, N failed. Called by `make check`.
 #   tests/run.sh             everything
-#   tests/run.sh unit asan   only these groups: unit fuzz asan tsan protocol e2e netns
+#   tests/run.sh unit asan   only these groups: unit fuzz asan tsan web protocol e2e netns
 # Every test program speaks TAP ("ok 1 - what"); a program that dies counts as one failure.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-groups=${*:-unit fuzz asan tsan protocol e2e netns}
+groups=${*:-unit fuzz asan tsan web protocol e2e netns}
 jobs=$(nproc)
 passed=0
 failed=0
@@ -46,6 +46,19 @@ build() {
     fi
 }
 
+# The registry is asked only when tests/node_modules is not what package-lock.json says.
+npm_packages() {
+    local installed=tests/node_modules/.installed-package-lock.json
+    cmp -s tests/package-lock.json "$installed" && return
+    echo "== installing the tests' npm packages"
+    if ! (cd tests && npm ci --no-audit --no-fund --ignore-scripts) >"$logs/npm.log" 2>&1; then
+        tail -n 20 "$logs/npm.log"
+        failed=$((failed + 1))
+        return 1
+    fi
+    cp tests/package-lock.json "$installed"
+}
+
 programs() { find "$1"/tests -type f -perm -u+x -name "$2" | sort; }
 
 for group in $groups; do
@@ -75,16 +88,15 @@ for group in $groups; do
             run "tsan/${t#tests/}" 300 "build/tsan/$t"
         done
         ;;
+    web)
+        echo "== the page and its client library, without a browser"
+        for t in tests/web/*.test.mjs; do
+            run "web/$(basename "$t" .test.mjs)" 60 node --test --test-reporter=tap "$t"
+        done
+        ;;
     protocol | e2e | netns)
         build build all test-programs || continue
-        [ -d tests/node_modules ] || [ ! -e tests/package.json ] || {
-            echo "== installing the tests' npm packages"
-            (cd tests && npm ci --no-audit --no-fund --ignore-scripts >"../$logs/npm.log" 2>&1) || {
-                tail -n 20 "$logs/npm.log"
-                failed=$((failed + 1))
-                continue
-            }
-        }
+        npm_packages || continue
         echo "== $group tests"
         for t in tests/"$group"/*.test.mjs; do
             [ -e "$t" ] && run "$group/$(basename "$t" .test.mjs)" 300 \
@@ -95,7 +107,7 @@ for group in $groups; do
         done
         ;;
     *)
-        echo "unknown group: $group (unit fuzz asan tsan protocol e2e netns)" >&2
+        echo "unknown group: $group (unit fuzz asan tsan web protocol e2e netns)" >&2
         exit 2
         ;;
     esac
