@@ -29,13 +29,13 @@ static void answer_mirror(struct http_request *request, void *arg)
     (void)arg;
 
     calls++;
-    const int n = snprintf(text, sizeof text, "%s %s ? %s from %s%s: %.*s",
-                           request->method_name, request->path, request->query,
-                           address_format(&request->from, from, sizeof from),
-                           request->tls ? " by TLS" : "", (int)request->body.n,
-                           request->body.n ? (const char *)request->body.p : "");
+    snprintf(text, sizeof text, "%s %s ? %s from %s%s: %.*s", request->method_name,
+             request->path, request->query, address_format(&request->from, from, sizeof from),
+             request->tls ? " by TLS" : "", (int)request->body.n,
+             request->body.n ? (const char *)request->body.p : "");
     snprintf(seen, sizeof seen, "%s", text);
-    http_respond(request, 200, "text/plain", NULL, (struct span){(uint8_t *)text, (size_t)n});
+    http_respond(request, 200, "text/plain", NULL,
+                 (struct span){(uint8_t *)text, strlen(text)});
 }
 
 static void on_gone(struct http_request *request, void *arg)
