@@ -88,6 +88,9 @@
     X(RTCP_MALFORMED, "rtcp_malformed", "malformed RTCP packet")                               \
     X(SCTP_MALFORMED, "sctp_malformed", "malformed SCTP packet or data channel message")       \
     X(CHANNEL_LIMIT, "channel_limit", "too many data channels")                                \
+    X(CHANNEL_NAME, "channel_name", "the label or protocol of a data channel is too long")     \
+    X(DATA_TOO_LARGE, "data_too_large", "a data channel message is larger than the other end takes") \
+    X(DATA_OVERLOAD, "data_overload", "more data channel packets than the server can queue")   \
     X(PEER_LIMIT, "peer_limit", "the server has as many peer connections as it takes")
 
 enum refusal {
