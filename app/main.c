@@ -16,7 +16,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* Of sysexits.h: a supervisor need not try again before somebody has changed the configuration. */
+/* Of sysexits.h: a supervisor need not try again before somebody has changed the configuration.
+ */
 #define EXIT_CONFIGURATION 78
 
 extern char **environ;
@@ -112,8 +113,7 @@ static int watch_signals(struct app *app)
 
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        app->signals[i] =
-            evsignal_new(loop_base(app->loop), numbers[i], on_signal, app);
+        app->signals[i] = evsignal_new(loop_base(app->loop), numbers[i], on_signal, app);
         if (!app->signals[i] || event_add(app->signals[i], NULL) < 0)
             return RC_NOMEM;
     }

@@ -5,9 +5,10 @@
 #include "core/log.h"
 #include "core/tls.h"
 #include "relay/relay.h"
-#include "signaling/lobby.h"
+#include "signaling/entrance.h"
 #include "signaling/static_files.h"
 #include "signaling/status_pages.h"
+#include "signaling/user_media.h"
 
 #include "config.h"
 
@@ -40,7 +41,8 @@ struct server {
     struct listener *listener[LISTENERS_MAX];
     size_t listeners;
     struct sio_server *sio;
-    struct lobby *lobby;
+    struct entrance *entrance;
+    struct lobby *lobby; /* the entrance's */
     struct status_pages pages;
     struct relay *relay;
     struct media_service media;
@@ -48,7 +50,7 @@ struct server {
     usec_t shutdown_at;
 };
 
-/* --- relay, as signaling sees it ------------------------------------------------------------------ */
+/* --- relay, as signaling sees it ---------------------------------------------------------- */
 
 static enum refusal media_offer(void *arg, struct media_peer **peer, void *user,
                                 const char *sdp, size_t length, char **answer)
@@ -93,17 +95,17 @@ static void on_state(void *user, enum relay_peer_state state, enum refusal why)
         [RELAY_PEER_CONNECTED] = MEDIA_CONNECTED,
         [RELAY_PEER_FAILED] = MEDIA_FAILED,
     };
-    lobby_media_listener.state(user, states[state], why);
+    user_media_listener.state(user, states[state], why);
 }
 
 static void on_silence(void *user, bool silent)
 {
-    lobby_media_listener.silence(user, silent);
+    user_media_listener.silence(user, silent);
 }
 
 static void on_quality(void *user, const struct relay_quality *q)
 {
-    lobby_media_listener.quality(user, &(struct media_quality){
+    user_media_listener.quality(user, &(struct media_quality){
                                            .rtt = q->rtt,
                                            .up_loss = q->up_loss,
                                            .down_loss = q->down_loss,
@@ -166,7 +168,7 @@ static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX
     return rc;
 }
 
-/* --- signaling ---------------------------------------------------------------------------------------- */
+/* --- signaling ---------------------------------------------------------------------------- */
 
 static int make_cors(struct server *server, char error[static SERVER_ERROR_MAX])
 {
@@ -209,15 +211,18 @@ static int start_signaling(struct server *server, char error[static SERVER_ERROR
 
     rc = sio_server_create(&server->sio, server->loop, &sio);
     if (rc == RC_OK)
-        rc = lobby_create(&server->lobby, server->loop, server->sio, &lobby);
+        rc = entrance_create(&server->entrance, server->loop, server->sio, &lobby);
     if (rc == RC_OK)
         rc = sio_server_register_metrics(server->sio);
-    if (rc != RC_OK)
+    if (rc != RC_OK) {
         snprintf(error, SERVER_ERROR_MAX, "no memory");
-    return rc;
+        return rc;
+    }
+    server->lobby = entrance_lobby(server->entrance);
+    return RC_OK;
 }
 
-/* --- HTTP ----------------------------------------------------------------------------------------------- */
+/* --- HTTP --------------------------------------------------------------------------------- */
 
 static bool is_folder(const char *path)
 {
@@ -304,7 +309,7 @@ static int start_http(struct server *server)
     return http_server_create(&server->http, server->loop, &options);
 }
 
-/* --- TCP ------------------------------------------------------------------------------------------------- */
+/* --- TCP ---------------------------------------------------------------------------------- */
 
 static int make_tls(const struct settings *settings, SSL_CTX **out,
                     char error[static SERVER_ERROR_MAX])
@@ -367,7 +372,7 @@ static int start_listeners(struct server *server, char error[static SERVER_ERROR
     return rc;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------ */
+/* --- life --------------------------------------------------------------------------------- */
 
 static void on_shutdown_timer(struct timer *timer, void *arg, usec_t now)
 {
@@ -483,7 +488,7 @@ void server_free(struct server *server)
         listener_stop(server->listener[i]);
     http_server_free(server->http);
     sio_server_free(server->sio);
-    lobby_free(server->lobby);
+    entrance_free(server->entrance);
     relay_stop(server->relay);
     for (size_t i = 0; i < server->listeners; i++)
         listener_close(server->listener[i]);

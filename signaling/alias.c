@@ -11,6 +11,7 @@ void alias_book_free(struct alias_book *book)
     memset(book, 0, sizeof *book);
 }
 
+/* Sizes go 4, 8, … ALIAS_MAX. */
 static bool grow(struct alias_book *book)
 {
     const uint32_t size = book->size ? 2 * book->size : 4;

@@ -1,10 +1,10 @@
 /*
  * signaling/alias.h - the names under which one user knows the people it met.
  *
- * A peer id that a client sees is an alias for this pair, never a socket id, so strangers cannot
- * address each other; and it is built so that deployed clients, which compare ids to decide who
- * offers, both decide to offer: "!" sorts before every socket id, "~" after. The last 64 are
- * remembered. Sans-IO; embedded in the user; memory only once somebody was met.
+ * A peer id that a client sees is an alias for this pair, never a socket id, so strangers
+ * cannot address each other; and it is built so that deployed clients, which compare ids to
+ * decide who offers, both decide to offer: "!" sorts before every socket id, "~" after. The
+ * last 64 are remembered. Sans-IO; embedded in the user; memory only once somebody was met.
  */
 #ifndef SIGNALING_ALIAS_H
 #define SIGNALING_ALIAS_H

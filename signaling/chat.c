@@ -2,10 +2,18 @@
 
 #include "core/utf8.h"
 
-static bool is_space(uint32_t c)
+/* Unicode's White_Space, and the characters without width: a message of them shows nothing. */
+static bool is_blank(uint32_t c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == 0xa0 || c == 0x3000 || c == 0xfeff ||
-           (c >= 0x2000 && c <= 0x200b);
+    static const uint32_t blanks[] = {' ',    '\t',   '\n',   0xa0,   0xad,   0x1680, 0x180e,
+                                      0x2028, 0x2029, 0x202f, 0x205f, 0x2060, 0x3000, 0xfeff};
+
+    if (c >= 0x2000 && c <= 0x200f)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(blanks); i++)
+        if (c == blanks[i])
+            return true;
+    return false;
 }
 
 /* Unicode's Cc (C0, DEL, C1), but for what a person types into a message. */
@@ -28,7 +36,7 @@ enum refusal chat_check_text(const char *text, size_t n)
             return REFUSAL_CHAT_BAD_TEXT;
         if (++count > CHAT_TEXT_MAX)
             return REFUSAL_CHAT_TOO_LONG;
-        blank = blank && is_space(c);
+        blank = blank && is_blank(c);
         rest = (struct span){rest.p + length, rest.n - length};
     }
     return blank ? REFUSAL_CHAT_EMPTY : REFUSAL_NONE;

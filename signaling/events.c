@@ -1,11 +1,15 @@
 /*
  * signaling/events.c - what a client may say, one row and one function per event.
  *
- * The table is docs/protocol.md's; both vocabularies of deployed clients are in it. A function looks
- * at the payload, refuses with a code, or acts through the lobby.
+ * The table is docs/protocol.md's; both vocabularies of deployed clients are in it. A function
+ * looks at the payload, and refuses with a code before it has changed anything, or acts through
+ * the lobby. Whoever asked for an ack has it before any event that follows from the same
+ * request.
  */
 #include "signaling/chat.h"
 #include "signaling/lobby.h"
+#include "signaling/pair.h"
+#include "signaling/user_media.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -15,15 +19,20 @@
 #include <string.h>
 
 #define SMALL_OBJECT_MAX 4096 /* bytes of JSON of what is passed to the partner as it is */
-#define INTERESTS_MAX 32
-#define MESSAGE_ID_LEN 16
+#define PROFILE_MAX 1024      /* bytes of JSON; kept as long as the user */
+#define WORDS_MAX 32          /* interests, languages */
+#define WORD_LENGTH_MAX 64    /* bytes */
+#define MESSAGE_ID_LEN 16     /* of messages that come without one */
+#define PEER_ID_MAX 64        /* bytes of what a client takes for the id of a partner */
+
+/* Offers that one user may make in a second: each costs a parse, and maybe a handshake. */
+#define OFFERS_PER_SECOND 10
 
 /* One event under way. */
 struct call {
     struct user *user;
     const struct sio_event *event;
-    const json_t *payload; /* the first argument, or NULL */
-    usec_t now;
+    json_t *payload; /* borrowed: the first argument; NULL when it is missing or null */
 };
 
 typedef enum refusal event_fn(struct call *call);
@@ -33,24 +42,56 @@ static json_int_t wall_ms(void)
     return (json_int_t)(clock_wall() / 1000);
 }
 
+static bool wants_ack(const struct call *call)
+{
+    return call->event->ack_id != SIO_NO_ACK;
+}
+
 /* By the ack if the client asked for one, else by an event. Takes the payload. */
 static void answer(struct call *call, const char *event, json_t *payload)
 {
-    if (call->event->ack_id != SIO_NO_ACK)
-        (void)sio_ack(call->user->socket, call->event->ack_id, payload);
+    if (wants_ack(call))
+        user_ack(call->user, call->event, payload);
     else
         user_emit(call->user, event, payload);
 }
 
 static void acknowledge(struct call *call)
 {
-    if (call->event->ack_id != SIO_NO_ACK)
-        (void)sio_ack(call->user->socket, call->event->ack_id, json_pack("{s:b}", "ok", 1));
+    if (wants_ack(call))
+        user_ack(call->user, call->event, json_pack("{s:b}", "ok", 1));
 }
 
-/* --- matching ---------------------------------------------------------------------------------- */
+/* An object, or nothing at all. */
+static bool is_object_or_none(const json_t *payload)
+{
+    return !payload || json_is_object(payload);
+}
 
-/* NULL, or an array of at most INTERESTS_MAX short strings. */
+/* Without writing it: jansson counts. */
+static size_t json_length(const json_t *json)
+{
+    return json_dumpb(json, NULL, 0, JSON_COMPACT);
+}
+
+/* The member's text, NULL when there is none. */
+static const char *member_text(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+/* --- matching ----------------------------------------------------------------------------- */
+
+/* What a client looks for, as its payload says it. */
+struct search {
+    enum match_kind kind;
+    uint64_t avoid[MATCH_AVOID_MAX];
+    uint32_t avoid_count;
+    json_t *profile; /* borrowed, or NULL */
+};
+
+/* Missing, or an array of at most WORDS_MAX short strings. First come, first served needs none
+ * of them; they are looked at so that what is wrong is wrong today as well. */
 static bool is_word_list(const json_t *list)
 {
     size_t i;
@@ -58,101 +99,132 @@ static bool is_word_list(const json_t *list)
 
     if (!list || json_is_null(list))
         return true;
-    if (!json_is_array(list) || json_array_size(list) > INTERESTS_MAX)
+    if (!json_is_array(list) || json_array_size(list) > WORDS_MAX)
         return false;
     json_array_foreach(list, i, word)
     {
-        if (!json_is_string(word) || json_string_length(word) > 64)
+        if (!json_is_string(word) || json_string_length(word) > WORD_LENGTH_MAX)
             return false;
     }
     return true;
 }
 
-/* Aliases that this user was given become people; those that it was not are ignored. */
-static enum refusal read_avoid(struct user *user, const json_t *list)
+/* Names that this user was given become people; those that it was not are ignored. */
+static bool read_avoid(const struct user *user, const json_t *list, struct search *out)
 {
-    struct match_ticket *ticket = &user->ticket;
     size_t i;
     json_t *alias;
 
-    free(ticket->avoid);
-    ticket->avoid = NULL;
-    ticket->avoid_count = 0;
     if (!list || json_is_null(list))
-        return REFUSAL_NONE;
+        return true;
     if (!json_is_array(list) || json_array_size(list) > MATCH_AVOID_MAX)
-        return REFUSAL_BAD_PAYLOAD;
-    if (json_array_size(list) == 0)
-        return REFUSAL_NONE;
-    ticket->avoid = calloc(json_array_size(list), sizeof *ticket->avoid);
-    if (!ticket->avoid)
-        return REFUSAL_SERVER_FULL;
+        return false;
     json_array_foreach(list, i, alias)
     {
         if (!json_is_string(alias))
-            return REFUSAL_BAD_PAYLOAD;
+            return false;
         const uint64_t met = alias_find(&user->aliases, json_string_value(alias));
         if (met)
-            ticket->avoid[ticket->avoid_count++] = met;
+            out->avoid[out->avoid_count++] = met;
     }
+    return true;
+}
+
+static bool read_kind(const json_t *type, enum match_kind *out)
+{
+    *out = MATCH_VIDEO;
+    if (!type || json_is_null(type))
+        return true;
+    if (!json_is_string(type))
+        return false;
+    if (strcmp(json_string_value(type), "text") == 0)
+        *out = MATCH_TEXT;
+    return *out == MATCH_TEXT || strcmp(json_string_value(type), "video") == 0;
+}
+
+/* Missing, or a small object. */
+static bool read_profile(json_t *profile, json_t **out)
+{
+    *out = json_is_object(profile) ? profile : NULL;
+    return !profile || json_is_null(profile) ||
+           (json_is_object(profile) && json_length(profile) <= PROFILE_MAX);
+}
+
+static enum refusal read_search(const struct call *call, struct search *out)
+{
+    const json_t *payload = call->payload;
+
+    memset(out, 0, sizeof *out);
+    if (!is_object_or_none(payload) ||
+        !read_kind(json_object_get(payload, "type"), &out->kind) ||
+        !is_word_list(json_object_get(payload, "interests")) ||
+        !is_word_list(json_object_get(payload, "languages")) ||
+        !read_avoid(call->user, json_object_get(payload, "avoidPeers"), out) ||
+        !read_profile(json_object_get(payload, "profile"), &out->profile))
+        return REFUSAL_BAD_PAYLOAD;
     return REFUSAL_NONE;
 }
 
-static enum refusal read_kind(const json_t *payload, enum match_kind *kind)
+static void set_profile(struct user *user, json_t *profile)
 {
-    const json_t *type = json_object_get(payload, "type");
+    if (!profile)
+        return;
+    json_decref(user->profile);
+    user->profile = json_incref(profile);
+}
 
-    *kind = MATCH_VIDEO;
-    if (!type || json_is_null(type))
-        return REFUSAL_NONE;
-    if (!json_is_string(type))
-        return REFUSAL_BAD_PAYLOAD;
-    if (strcmp(json_string_value(type), "text") == 0)
-        *kind = MATCH_TEXT;
-    else if (strcmp(json_string_value(type), "video") != 0)
-        return REFUSAL_BAD_PAYLOAD;
-    return REFUSAL_NONE;
+/* RC_NOMEM: nothing has changed. */
+static int apply_search(struct user *user, const struct search *search)
+{
+    struct match_ticket *ticket = &user->ticket;
+    uint64_t *avoid = NULL;
+
+    if (search->avoid_count > 0) {
+        avoid = malloc(search->avoid_count * sizeof *avoid);
+        if (!avoid)
+            return RC_NOMEM;
+        memcpy(avoid, search->avoid, search->avoid_count * sizeof *avoid);
+    }
+    free(ticket->avoid);
+    ticket->avoid = avoid;
+    ticket->avoid_count = search->avoid_count;
+    ticket->kind = search->kind;
+    set_profile(user, search->profile);
+    return RC_OK;
 }
 
 static json_t *waiting_data(const struct user *user)
 {
-    const struct lobby *lobby = user->lobby;
-
-    return json_pack("{s:s, s:i, s:I}", "status", "waiting", "position",
-                     (int)lobby_position(lobby, user), "estimatedWaitTime",
-                     (json_int_t)(lobby_estimate(lobby) / 1000));
+    return json_pack("{s:s, s:I, s:I}", "status", "waiting", "position",
+                     (json_int_t)lobby_position(user), "estimatedWaitTime",
+                     (json_int_t)(lobby_estimate(user->lobby) / 1000));
 }
 
 static enum refusal find(struct call *call, enum vocabulary vocabulary)
 {
     struct user *user = call->user;
-    const json_t *payload = json_is_object(call->payload) ? call->payload : NULL;
-    enum match_kind kind;
+    struct search search;
 
-    enum refusal why = read_kind(payload, &kind);
-    if (why == REFUSAL_NONE && (!is_word_list(json_object_get(payload, "interests")) ||
-                                !is_word_list(json_object_get(payload, "languages"))))
-        why = REFUSAL_BAD_PAYLOAD;
-    if (why == REFUSAL_NONE)
-        why = read_avoid(user, json_object_get(payload, "avoidPeers"));
+    const enum refusal why = read_search(call, &search);
     if (why != REFUSAL_NONE)
         return why;
-
+    if (apply_search(user, &search) != RC_OK)
+        return REFUSAL_SERVER_FULL;
     user->vocabulary = vocabulary;
-    user->ticket.kind = kind;
-    if (user->state != USER_CONNECTED)
-        lobby_leave(user, "next", call->now);
-    lobby_find(user, call->now);
+    if (user->state == USER_MATCHED)
+        lobby_leave(user, "next");
 
-    if (user->state == USER_MATCHED) { /* match-found has gone out already */
-        if (call->event->ack_id != SIO_NO_ACK)
-            answer(call, NULL,
-                   json_pack("{s:s, s:o}", "status", "matched", "matchData",
-                             lobby_match_data(user)));
+    if (lobby_find(user)) {
+        if (wants_ack(call))
+            user_ack(
+                user, call->event,
+                json_pack("{s:s, s:o}", "status", "matched", "matchData", pair_data(user)));
+        pair_announce(user);
         return REFUSAL_NONE;
     }
-    if (call->event->ack_id != SIO_NO_ACK)
-        answer(call, NULL, waiting_data(user));
+    if (wants_ack(call))
+        user_ack(user, call->event, waiting_data(user));
+    user_tell_state(user);
     user_emit(user, "waiting", waiting_data(user));
     return REFUSAL_NONE;
 }
@@ -169,14 +241,15 @@ static enum refusal on_find_user(struct call *call)
 
 static enum refusal on_leave(struct call *call)
 {
-    lobby_leave(call->user, "left", call->now);
+    lobby_leave(call->user, "left");
     acknowledge(call);
+    user_tell_state(call->user);
     return REFUSAL_NONE;
 }
 
-/* --- media -------------------------------------------------------------------------------------- */
+/* --- media -------------------------------------------------------------------------------- */
 
-/* {type:'offer', sdp} or its sdp alone. */
+/* The sdp of {type:'offer', sdp}, where the type may be missing. */
 static const json_t *sdp_of(const json_t *description)
 {
     const json_t *type = json_object_get(description, "type");
@@ -189,38 +262,36 @@ static const json_t *sdp_of(const json_t *description)
     return sdp;
 }
 
-/* Answers an offer; *out is malloc'ed SDP. */
-static enum refusal negotiate(struct call *call, const json_t *description, char **out)
+/* Answers an offer: *out is {type:'answer', sdp}, a new reference. */
+static enum refusal negotiate(struct call *call, const json_t *description, json_t **out)
 {
     struct user *user = call->user;
-    const struct media_service *media = lobby_options(user->lobby)->media;
-    const json_t *sdp = sdp_of(description);
+    const json_t *offer = sdp_of(description);
+    char *sdp = NULL;
 
-    if (!sdp)
+    if (!offer)
         return REFUSAL_BAD_PAYLOAD;
-    const bool first = !user->media;
-    const enum refusal why = media->offer(media->arg, &user->media, user,
-                                          json_string_value(sdp), json_string_length(sdp), out);
+    if (!rate_limit_take(&user->offers, OFFERS_PER_SECOND, lobby_now(user->lobby)))
+        return REFUSAL_RATE_LIMIT;
+    const enum refusal why =
+        user_media_offer(user, json_string_value(offer), json_string_length(offer), &sdp);
     if (why != REFUSAL_NONE)
         return why;
-    if (first)
-        user->media_state = MEDIA_CONNECTING;
-    lobby_link_media(user);
+    *out = json_pack("{s:s, s:s}", "type", "answer", "sdp", sdp);
+    free(sdp);
     return REFUSAL_NONE;
 }
 
 static enum refusal on_offer(struct call *call)
 {
-    char *sdp = NULL;
+    json_t *description = NULL;
 
-    const enum refusal why = negotiate(call, call->payload, &sdp);
+    const enum refusal why = negotiate(call, call->payload, &description);
     if (why != REFUSAL_NONE)
         return why;
-    json_t *description = json_pack("{s:s, s:s}", "type", "answer", "sdp", sdp);
-    if (call->event->ack_id != SIO_NO_ACK)
-        (void)sio_ack(call->user->socket, call->event->ack_id, json_incref(description));
+    if (wants_ack(call))
+        user_ack(call->user, call->event, json_incref(description));
     user_emit(call->user, "answer", description);
-    free(sdp);
     return REFUSAL_NONE;
 }
 
@@ -228,116 +299,110 @@ static enum refusal on_offer(struct call *call)
 static enum refusal on_call_user(struct call *call)
 {
     struct user *user = call->user;
-    const json_t *to = json_object_get(call->payload, "to");
-    json_t *profile = json_object_get(call->payload, "profile");
-    char *sdp = NULL;
+    const char *to = member_text(call->payload, "to");
+    json_t *profile, *description = NULL;
 
-    if (!json_is_string(to))
+    if (!to || !read_profile(json_object_get(call->payload, "profile"), &profile))
         return REFUSAL_BAD_PAYLOAD;
-    if (!user->partner || lobby_by_alias(user, json_string_value(to)) != user->partner)
+    if (!user->partner || lobby_by_alias(user, to) != user->partner)
         return REFUSAL_NO_PARTNER;
-    if (json_is_object(profile) && json_dumpb(profile, NULL, 0, JSON_COMPACT) <= SMALL_OBJECT_MAX) {
-        json_decref(user->profile);
-        user->profile = json_incref(profile);
-    }
-    const enum refusal why = negotiate(call, json_object_get(call->payload, "offer"), &sdp);
+    const enum refusal why =
+        negotiate(call, json_object_get(call->payload, "offer"), &description);
     if (why != REFUSAL_NONE)
         return why;
-    user_emit(user, "answer-made",
-              json_pack("{s:{s:s, s:s}, s:s}", "answer", "type", "answer", "sdp", sdp, "from",
-                        user->partner_alias));
+    set_profile(user, profile);
     acknowledge(call);
-    free(sdp);
+    user_emit(user, "answer-made",
+              json_pack("{s:o, s:s}", "answer", description, "from", user->partner_alias));
     return REFUSAL_NONE;
 }
 
 /* An RTCIceCandidateInit, or {candidate: RTCIceCandidateInit, to}, or null at the end. */
 static enum refusal on_ice_candidate(struct call *call)
 {
-    struct user *user = call->user;
-    const struct media_service *media = lobby_options(user->lobby)->media;
     const json_t *candidate = call->payload;
 
-    if (json_is_object(candidate))
-        candidate = json_object_get(candidate, "candidate");
-    if (json_is_object(candidate))
+    for (int depth = 0; depth < 2 && json_is_object(candidate); depth++)
         candidate = json_object_get(candidate, "candidate");
     if (candidate && !json_is_null(candidate) && !json_is_string(candidate))
         return REFUSAL_BAD_PAYLOAD;
-    if (!user->media)
-        return REFUSAL_WRONG_STATE;
-    const enum refusal why =
-        media->candidate(media->arg, user->media, json_string_value(candidate));
+    const enum refusal why = user_media_candidate(call->user, json_string_value(candidate));
     if (why == REFUSAL_NONE)
         acknowledge(call);
     return why;
 }
 
-static enum refusal on_request_turn(struct call *call)
+/* --- words to the partner ----------------------------------------------------------------- */
+
+static json_t *no_partner_data(void)
 {
-    (void)call;
-    return REFUSAL_NOT_AVAILABLE;
+    return json_pack("{s:s}", "message", refusal_text(REFUSAL_NO_PARTNER));
 }
 
-/* --- chat ------------------------------------------------------------------------------------------ */
-
-static void tell_no_partner(struct user *user)
+/* The client's own id where it is a good one, else a new one. */
+static void choose_message_id(char out[static CHAT_ID_MAX + 1], const char *given)
 {
-    user_emit(user, "connection-error",
-              json_pack("{s:s}", "message", refusal_text(REFUSAL_NO_PARTNER)));
+    if (given && chat_check_id(given))
+        memcpy(out, given, strlen(given) + 1);
+    else
+        random_id(out, MESSAGE_ID_LEN);
 }
 
 static enum refusal on_chat_message(struct call *call)
 {
     struct user *user = call->user;
     const json_t *text = json_object_get(call->payload, "text");
-    const json_t *given = json_object_get(call->payload, "id");
+    const json_int_t timestamp = wall_ms();
     char id[CHAT_ID_MAX + 1];
 
     if (!json_is_string(text))
         return REFUSAL_BAD_PAYLOAD;
-    const enum refusal why =
-        chat_check_text(json_string_value(text), json_string_length(text));
+    const enum refusal why = chat_check_text(json_string_value(text), json_string_length(text));
     if (why != REFUSAL_NONE)
         return why;
     if (!user->partner) {
-        tell_no_partner(user);
+        user_emit(user, "connection-error", no_partner_data());
         return REFUSAL_NO_PARTNER;
     }
-    if (json_is_string(given) && chat_check_id(json_string_value(given)))
-        strcpy(id, json_string_value(given));
-    else
-        random_id(id, MESSAGE_ID_LEN);
-
-    const json_int_t timestamp = wall_ms();
+    choose_message_id(id, member_text(call->payload, "id"));
+    counter_add(&lobby_stats(user->lobby)->messages, 1);
+    if (wants_ack(call))
+        user_ack(user, call->event,
+                 json_pack("{s:b, s:s, s:I}", "ok", 1, "id", id, "timestamp", timestamp));
     user_emit(user->partner, "chat-message",
               json_pack("{s:s, s:O, s:I, s:s, s:b}", "id", id, "text", text, "timestamp",
                         timestamp, "from", "peer", "verified", 1));
-    counter_add(&lobby_stats(user->lobby)->messages, 1);
-    if (call->event->ack_id != SIO_NO_ACK)
-        (void)sio_ack(user->socket, call->event->ack_id,
-                      json_pack("{s:b, s:s, s:I}", "ok", 1, "id", id, "timestamp", timestamp));
     return REFUSAL_NONE;
+}
+
+/* What the partner gets of a small object: the same, with `from` and without `to`, which is a
+ * name that only the sender knows. NULL without memory. */
+static json_t *passed_on(json_t *payload, const struct user *partner)
+{
+    json_t *copy = payload ? json_copy(payload) : json_object();
+
+    if (!copy)
+        return NULL;
+    (void)json_object_del(copy, "to");
+    if (json_object_set_new(copy, "from", json_string(partner->partner_alias)) == 0)
+        return copy;
+    json_decref(copy);
+    return NULL;
 }
 
 /* Passes a small object to the partner as `event`. */
 static enum refusal pass_as(struct call *call, const char *event)
 {
     struct user *partner = call->user->partner;
-    json_t *copy;
 
-    if (call->payload && !json_is_object(call->payload) && !json_is_null(call->payload))
+    if (!is_object_or_none(call->payload))
         return REFUSAL_BAD_PAYLOAD;
-    if (json_is_object(call->payload) &&
-        json_dumpb(call->payload, NULL, 0, JSON_COMPACT) > SMALL_OBJECT_MAX)
+    if (call->payload && json_length(call->payload) > SMALL_OBJECT_MAX)
         return REFUSAL_MESSAGE_TOO_LARGE;
     if (!partner)
         return REFUSAL_NO_PARTNER;
-    copy = json_is_object(call->payload) ? json_deep_copy(call->payload) : json_object();
-    json_object_del(copy, "to"); /* an alias that only the sender knows */
-    json_object_set_new(copy, "from", json_string(partner->partner_alias));
-    user_emit(partner, event, copy);
     acknowledge(call);
+    user_emit(partner, event, passed_on(call->payload, partner));
     return REFUSAL_NONE;
 }
 
@@ -351,78 +416,92 @@ static enum refusal on_messages_read(struct call *call)
     return pass_as(call, "message-read");
 }
 
-/* --- about the connection ----------------------------------------------------------------------------- */
+/* --- about the connection ----------------------------------------------------------------- */
 
 static enum refusal on_ping(struct call *call)
 {
-    static const char *const names[] = {"good", "fair", "poor"};
     const struct user *user = call->user;
-    const json_t *timestamp = json_object_get(call->payload, "timestamp");
-    json_t *pong = json_pack("{s:s, s:{s:i, s:i}}", "connectionQuality",
-                             names[user->quality < 0 ? 0 : user->quality], "serverLoad",
-                             "activeConnections", (int)lobby_users(user->lobby), "waitingUsers",
-                             (int)lobby_waiting(user->lobby));
+    const struct lobby *lobby = user->lobby;
+    json_t *timestamp = json_object_get(call->payload, "timestamp");
 
-    if (json_is_number(timestamp))
-        json_object_set_new(pong, "timestamp", json_deep_copy(timestamp));
-    else
-        json_object_set_new(pong, "timestamp", json_integer(wall_ms()));
-    answer(call, "pong", pong);
+    timestamp = json_is_number(timestamp) ? json_incref(timestamp) : json_integer(wall_ms());
+    answer(call, "pong",
+           json_pack("{s:o, s:s, s:{s:I, s:I}}", "timestamp", timestamp, "connectionQuality",
+                     quality_name(user->quality), "serverLoad", "activeConnections",
+                     (json_int_t)lobby_users(lobby), "waitingUsers",
+                     (json_int_t)lobby_waiting(lobby)));
     return REFUSAL_NONE;
 }
 
-/* The relay measures for itself; what the client says is looked at and not needed yet. */
+/* Missing, or a number within [0, max]. */
+static bool is_measure(const json_t *value, double max)
+{
+    if (!value || json_is_null(value))
+        return true;
+    return json_is_number(value) && json_number_value(value) >= 0 &&
+           json_number_value(value) <= max;
+}
+
+/* The relay measures for itself (user_media.c): what the client says is looked at, not used. */
 static enum refusal on_report_quality(struct call *call)
 {
-    const json_t *latency = json_object_get(call->payload, "latency");
-    const json_t *loss = json_object_get(call->payload, "packetLoss");
+    static const char *const counts[] = {"bandwidth", "packetsLost", "packetsReceived",
+                                         "bytesReceived"};
+    const json_t *payload = call->payload;
 
-    if (!json_is_object(call->payload) || (latency && !json_is_number(latency)) ||
-        (loss && (!json_is_number(loss) || json_number_value(loss) < 0 ||
-                  json_number_value(loss) > 1)))
+    if (!json_is_object(payload) || !is_measure(json_object_get(payload, "latency"), 1e9) ||
+        !is_measure(json_object_get(payload, "packetLoss"), 1))
         return REFUSAL_BAD_PAYLOAD;
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+        if (!is_measure(json_object_get(payload, counts[i]), 1e18))
+            return REFUSAL_BAD_PAYLOAD;
     acknowledge(call);
     return REFUSAL_NONE;
 }
 
+/* Each is counted; the log has one a second of each client. */
 static enum refusal on_report_error(struct call *call)
 {
-    const char *type = json_string_value(json_object_get(call->payload, "type"));
-    const char *message = json_string_value(json_object_get(call->payload, "message"));
+    struct user *user = call->user;
+    const char *type = member_text(call->payload, "type");
+    const char *message = member_text(call->payload, "message");
 
-    counter_add(&lobby_stats(call->user->lobby)->reports, 1);
-    log_info("client", "user %s reports %.64s: %.256s", call->user->id, type ? type : "error",
-             message ? message : "");
+    if (!is_object_or_none(call->payload))
+        return REFUSAL_BAD_PAYLOAD;
+    counter_add(&lobby_stats(user->lobby)->reports, 1);
+    if (rate_limit_take(&user->errors, 1, lobby_now(user->lobby)))
+        log_info("client", "user %s reports %.64s: %.256s", user->id, type ? type : "error",
+                 message ? message : "");
     acknowledge(call);
     return REFUSAL_NONE;
 }
 
-/* There is no session to come back to in this version: the partner is gone, and says so. */
+/* There is no session to come back to in this version: who is not the partner now is gone. */
 static enum refusal on_restore_connection(struct call *call)
 {
+    struct user *user = call->user;
     const json_t *peer = json_object_get(call->payload, "peerId");
 
-    if (!json_is_string(peer))
+    if (!json_is_string(peer) || json_string_length(peer) > PEER_ID_MAX)
         return REFUSAL_BAD_PAYLOAD;
-    struct user *user = call->user;
-    if (user->partner && lobby_by_alias(user, json_string_value(peer)) == user->partner) {
-        user_emit(user, "connection-restored",
-                  json_pack("{s:s, s:s}", "peerId", user->partner_alias, "status", "active"));
-        return REFUSAL_NONE;
-    }
-    user_emit(user, "peer-disconnected",
-              json_pack("{s:O, s:s, s:I, s:b}", "peerId", peer, "reason", "gone", "timestamp",
-                        wall_ms(), "canReconnect", 0));
+    if (user->partner && lobby_by_alias(user, json_string_value(peer)) == user->partner)
+        answer(call, "connection-restored",
+               json_pack("{s:s, s:s}", "peerId", user->partner_alias, "status", "active"));
+    else
+        answer(call, "peer-disconnected",
+               json_pack("{s:O, s:s, s:I, s:b}", "peerId", peer, "reason", "gone", "timestamp",
+                         wall_ms(), "canReconnect", 0));
     return REFUSAL_NONE;
 }
 
+/* What this version knows by name and does not have. */
 static enum refusal on_not_available(struct call *call)
 {
     (void)call;
     return REFUSAL_NOT_AVAILABLE;
 }
 
-/* --- the table ----------------------------------------------------------------------------------------- */
+/* --- the table ---------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -447,15 +526,16 @@ static const struct {
     {"ping", on_ping},
     {"report-quality", on_report_quality},
     {"report-error", on_report_error},
-    {"request-turn-credentials", on_request_turn},
     {"restore-connection", on_restore_connection},
+    {"request-turn-credentials", on_not_available},
     {"reconnect-attempt", on_not_available},
     {"report-user", on_not_available},
 };
 
-void events_handle(struct user *user, const struct sio_event *event, usec_t now)
+void events_handle(struct user *user, const struct sio_event *event)
 {
-    struct call call = {user, event, json_array_get(event->args, 0), now};
+    json_t *first = json_array_get(event->args, 0);
+    struct call call = {user, event, json_is_null(first) ? NULL : first};
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         if (strcmp(table[i].name, event->name) != 0)

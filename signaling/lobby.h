@@ -1,18 +1,37 @@
 /*
  * signaling/lobby.h - the service: everybody who is here, who waits, who is with whom.
  *
- * Control thread. Speaks Socket.IO to clients (the events of docs/protocol.md are handled in
- * signaling/events.c), asks the matcher, and tells the media service who sees whom.
+ * Sans-IO: clients are reached through struct lobby_host (signaling/entrance.c puts Socket.IO
+ * there), media through struct media_service, time is asked of the host. The events of clients
+ * are handled in signaling/events.c. Control thread.
+ *
+ * Owner of every user, from lobby_admit to lobby_remove. The lobby itself never frees a user:
+ * only lobby_remove does, and the host never calls it from inside emit or ack. So a user lives
+ * through the handling of an event, whatever that does.
  */
 #ifndef SIGNALING_LOBBY_H
 #define SIGNALING_LOBBY_H
 
 #include "core/base.h"
-#include "core/loop.h"
 #include "core/metrics.h"
+#include "core/timer.h"
 #include "signaling/media_service.h"
 #include "signaling/socketio.h"
 #include "signaling/user.h"
+
+/* How often those who wait are looked at because time alone may have made them fit. */
+#define LOBBY_RETRY_INTERVAL MSEC(500)
+#define LOBBY_REPORT_INTERVAL MSEC(5000) /* between two `quality` events */
+
+struct lobby_host {
+    void *arg;
+    struct timers *timers; /* borrowed */
+    usec_t (*now)(void *arg);
+    /* Both take the payload, which is never NULL. A client that cannot take it is ended by the
+     * host: later, not from inside. */
+    void (*emit)(void *arg, void *socket, const char *event, json_t *payload);
+    void (*ack)(void *arg, void *socket, int64_t ack_id, json_t *payload);
+};
 
 struct lobby_options {
     uint32_t max_users_per_ip; /* 0: no limit */
@@ -24,53 +43,70 @@ struct lobby_stats {
     struct counter users[USER_STATE_COUNT]; /* gauges by state */
     struct counter connected, matches, messages, media_connected, media_failed;
     struct counter events, reports;
+    struct counter unsendable; /* answers lost because memory was out */
 };
 
 struct lobby;
 
-int lobby_create(struct lobby **out, struct loop *loop, struct sio_server *server,
+/* RC_NOMEM. `host` is copied, what it points to borrowed. */
+int lobby_create(struct lobby **out, const struct lobby_host *host,
                  const struct lobby_options *options);
-void lobby_free(struct lobby *lobby); /* after the Socket.IO server */
-/* Limits that may change while running. */
-void lobby_set_limits(struct lobby *lobby, uint32_t max_users_per_ip, uint32_t events_per_second);
-/* Tells everybody that the server goes, and refuses newcomers. */
-void lobby_drain(struct lobby *lobby, usec_t deadline);
+/* Everybody must have been removed. NULL is fine. */
+void lobby_free(struct lobby *lobby);
+/* Limits that may change while running; they hold for newcomers and for the next event. */
+void lobby_set_limits(struct lobby *lobby, uint32_t max_users_per_ip,
+                      uint32_t events_per_second);
+/* Tells everybody that the server goes in `grace`, and refuses newcomers. */
+void lobby_drain(struct lobby *lobby, usec_t grace);
+bool lobby_is_draining(const struct lobby *lobby);
 
-/* What the media service calls. */
-extern const struct media_listener lobby_media_listener;
+/* --- coming and going
+ * --------------------------------------------------------------------------
+ */
 
-struct lobby_stats *lobby_stats(struct lobby *lobby);
-uint32_t lobby_users(const struct lobby *lobby);
-uint32_t lobby_waiting(const struct lobby *lobby);
-/* Of the networks of the connected, by their last quality report: good, fair, poor. */
-void lobby_quality(const struct lobby *lobby, uint32_t counts[static 3]);
-/* A moving mean of round trips in microseconds; 0: none measured. */
-usec_t lobby_mean_rtt(const struct lobby *lobby);
+/* May one more come in from there? Then *out is that user, of whom nobody knows yet. `region`:
+ * printable ASCII, at most USER_REGION_MAX bytes; "" when unknown. */
+enum refusal lobby_admit(struct lobby *lobby, const struct address *address, const char *region,
+                         struct user **out);
+/* The client of an admitted user can be reached as `socket` from now on: `session` is said. */
+void lobby_welcome(struct user *user, void *socket);
+/* The client says something. Within the rate limit it goes to events_handle. */
+void lobby_event(struct user *user, const struct sio_event *event);
+/* The client is gone: its partner is told `reason`, its media is closed, the user is freed.
+ * Also for one who was never welcomed. */
+void lobby_remove(struct user *user, const char *reason);
 
-/* --- for events.c ------------------------------------------------------------------------------ */
+/* --- what events do
+ * ----------------------------------------------------------------------------
+ */
 
-extern const struct sio_handlers lobby_handlers; /* in lobby.c; events go to events_handle */
-void events_handle(struct user *user, const struct sio_event *event, usec_t now);
+/* In signaling/events.c. */
+void events_handle(struct user *user, const struct sio_event *event);
 
-const struct lobby_options *lobby_options(const struct lobby *lobby);
-/* Queues and, when somebody fits, matches at once: then user->state is USER_MATCHED. */
-void lobby_find(struct user *user, usec_t now);
-/* Leaves the queue or the partner, who is told `reason`. */
-void lobby_leave(struct user *user, const char *reason, usec_t now);
+/* Looks for a partner: one who is connected begins to wait, one who waits keeps the place.
+ * True: somebody was found, the two are a pair, and pair_announce has to follow. */
+bool lobby_find(struct user *user);
+/* Leaves the queue, or the partner, who is told `reason`; harmless for the free. The client of
+ * `user` is told nothing. */
+void lobby_leave(struct user *user, const char *reason);
 /* Whom an alias of this user's means, if they are here; NULL. */
 struct user *lobby_by_alias(const struct user *user, const char *alias);
-/* Connects the media of two partners, once both have some. */
-void lobby_link_media(struct user *user);
-/* {peerId, matchId, …} as match-found carries it, for this side. New reference. */
-json_t *lobby_match_data(const struct user *user);
-
 /* Place in the queue, 1 for the next, and how long people wait at present. */
-uint32_t lobby_position(const struct lobby *lobby, const struct user *user);
+uint32_t lobby_position(const struct user *user);
 usec_t lobby_estimate(const struct lobby *lobby);
 
-/* Emits; takes the payload. */
-void user_emit(struct user *user, const char *event, json_t *payload);
-/* Counts, and tells the client: by the ack if it asked for one, else by an `error` event. */
-void user_refuse(struct user *user, const struct sio_event *event, enum refusal why);
+/* --- looking
+ * -----------------------------------------------------------------------------------
+ */
+
+const struct lobby_host *lobby_host(const struct lobby *lobby);
+const struct lobby_options *lobby_options(const struct lobby *lobby);
+struct lobby_stats *lobby_stats(struct lobby *lobby);
+struct quality_summary *lobby_quality(struct lobby *lobby);
+uint32_t lobby_users(const struct lobby *lobby);
+uint32_t lobby_waiting(const struct lobby *lobby);
+usec_t lobby_now(const struct lobby *lobby);
+/* Asks fn of everybody, in no order; it must neither admit nor remove. */
+void lobby_for_each(struct lobby *lobby, void (*fn)(struct user *user, void *arg), void *arg);
 
 #endif

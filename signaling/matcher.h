@@ -4,6 +4,11 @@
  * Sans-IO: no clock, no socket. This one is first come, first served among those who fit; the
  * interface is what a scoring matcher needs as well, so that it can take its place.
  *
+ * The queue is a list that is walked, and it stays short whoever comes: those of one kind who
+ * wait are people of whom no two fit, each pair of them takes an entry in somebody's list of
+ * avoided people, and a list has at most MATCH_AVOID_MAX + 1. So at most 2 * (MATCH_AVOID_MAX +
+ * 1) + 1 = 131 wait for one kind, strangers who conspire included; mostly it is one.
+ *
  * A ticket is embedded in the user; the matcher holds pointers to those that wait. One thread.
  */
 #ifndef SIGNALING_MATCHER_H
@@ -20,12 +25,12 @@ enum match_kind { MATCH_VIDEO, MATCH_TEXT };
 struct match_ticket {
     uint64_t user;
     enum match_kind kind;
-    usec_t since;          /* when the waiting began */
-    uint64_t left;         /* the partner before, 0: none */
+    usec_t since;  /* when the waiting began */
+    uint64_t left; /* the partner before, 0: none */
     usec_t left_at;
-    uint64_t *avoid;       /* owned by the user; people not to be matched with */
+    uint64_t *avoid; /* owned by the user; people not to be matched with */
     uint32_t avoid_count;
-    bool waiting;          /* private */
+    bool waiting; /* private, as are */
     struct match_ticket *next, *prev;
 };
 
@@ -47,7 +52,8 @@ void matcher_remove(struct matcher *matcher, struct match_ticket *ticket);
  * nobody fits yet. */
 struct match_ticket *matcher_find(struct matcher *matcher, struct match_ticket *ticket,
                                   usec_t now);
-/* The next pair among all that wait: for when time alone makes people fit. False: none. */
+/* A pair among all that wait, taken out of the queue: for when time alone makes people fit.
+ * False: none. */
 bool matcher_next_pair(struct matcher *matcher, usec_t now, struct match_ticket **a,
                        struct match_ticket **b);
 

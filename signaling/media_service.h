@@ -2,8 +2,8 @@
  * signaling/media_service.h - what signaling asks of a media relay, and what it is told.
  *
  * The interface that lets signaling know nothing of relay/: app/ fills it in. Control thread only;
- * no call blocks. A peer is one user's peer connection with the server; a link makes two of them
- * see and hear each other.
+ * no call blocks, and none calls the listener from inside. A peer is one user's peer connection
+ * with the server; a link makes two of them see and hear each other.
  */
 #ifndef SIGNALING_MEDIA_SERVICE_H
 #define SIGNALING_MEDIA_SERVICE_H

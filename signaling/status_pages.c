@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* True now, and not a minute later. */
+static const struct http_field NOT_STORED[] = {{"Cache-Control", "no-store"}, {NULL, NULL}};
+
 static void respond_json(struct http_request *request, json_t *body)
 {
     char *text = json_dumps(body, JSON_COMPACT);
@@ -16,8 +19,7 @@ static void respond_json(struct http_request *request, json_t *body)
         http_refuse(request, 503, REFUSAL_SERVER_FULL);
         return;
     }
-    http_respond(request, 200, "application/json",
-                 (const struct http_field[]){{"Cache-Control", "no-store"}, {NULL, NULL}},
+    http_respond(request, 200, HTTP_JSON, NOT_STORED,
                  (struct span){(const uint8_t *)text, strlen(text)});
     free(text);
 }
@@ -40,36 +42,59 @@ void status_health(struct http_request *request, void *arg)
 {
     const struct status_pages *pages = arg;
 
-    respond_json(request,
-                 json_pack("{s:s, s:s}", "status", "ok", "version", pages->version));
+    respond_json(request, json_pack("{s:s, s:s}", "status", "ok", "version", pages->version));
+}
+
+static json_int_t gauge(const struct counter *counter)
+{
+    return (json_int_t)counter_get(counter);
+}
+
+/* This version keeps nobody whose socket is gone: standby and reconnecting are always 0. */
+static json_t *connections_json(struct lobby *lobby)
+{
+    const struct lobby_stats *stats = lobby_stats(lobby);
+    const json_int_t total = (json_int_t)lobby_users(lobby);
+
+    return json_pack("{s:I, s:I, s:i, s:i, s:I, s:I}", "total", total, "active", total,
+                     "standby", 0, "reconnecting", 0, "waiting",
+                     (json_int_t)lobby_waiting(lobby), "paired",
+                     gauge(&stats->users[USER_MATCHED]));
+}
+
+static json_t *network_json(struct lobby *lobby)
+{
+    const struct quality_summary *quality = lobby_quality(lobby);
+
+    return json_pack("{s:f, s:{s:I, s:I, s:I}}", "avgLatency", (double)quality->mean_rtt / 1000,
+                     "qualityDistribution", "good", (json_int_t)quality->users[QUALITY_GOOD],
+                     "fair", (json_int_t)quality->users[QUALITY_FAIR], "poor",
+                     (json_int_t)quality->users[QUALITY_POOR]);
+}
+
+/* Of the peer connections that came up or failed; 1 while there are none. */
+static double success_rate(const struct lobby_stats *stats)
+{
+    const double up = (double)counter_get(&stats->media_connected);
+    const double failed = (double)counter_get(&stats->media_failed);
+
+    return up > 0 ? up / (up + failed) : failed > 0 ? 0 : 1;
 }
 
 void status_status(struct http_request *request, void *arg)
 {
     const struct status_pages *pages = arg;
-    struct lobby *lobby = pages->lobby;
-    struct lobby_stats *stats = lobby_stats(lobby);
-    const json_int_t paired = (json_int_t)counter_get(&stats->users[USER_MATCHED]);
-    const json_int_t total = (json_int_t)lobby_users(lobby);
-    const json_int_t up = (json_int_t)counter_get(&stats->media_connected);
-    const json_int_t down = (json_int_t)counter_get(&stats->media_failed);
-    uint32_t quality[3];
+    const struct lobby_stats *stats = lobby_stats(pages->lobby);
+    const usec_t up = clock_now() - pages->started;
 
-    lobby_quality(lobby, quality);
-    json_t *body = json_pack(
-        "{s:{s:I, s:I, s:i, s:i, s:i, s:I}, s:{s:f, s:{s:i, s:i, s:i}}}", "connections",
-        "total", total, "active", total, "standby", 0, "reconnecting", 0, "waiting",
-        (int)lobby_waiting(lobby), "paired", paired, "networkHealth", "avgLatency",
-        (double)lobby_mean_rtt(lobby) / 1000, "qualityDistribution", "good", (int)quality[0],
-        "fair", (int)quality[1], "poor", (int)quality[2]);
-    json_object_set_new(body, "matches", json_integer((json_int_t)counter_get(&stats->matches)));
-    json_object_set_new(body, "mediaConnected", json_integer(up));
-    json_object_set_new(body, "mediaFailed", json_integer(down));
-    json_object_set_new(body, "uptime",
-                        json_integer((json_int_t)((clock_now() - pages->started) / SEC(1))));
-    json_object_set_new(body, "memory", json_integer(resident_memory()));
-    json_object_set_new(body, "version", json_string(pages->version));
-    respond_json(request, body);
+    respond_json(request,
+                 json_pack("{s:o, s:o, s:I, s:I, s:I, s:f, s:I, s:I, s:s}", "connections",
+                           connections_json(pages->lobby), "networkHealth",
+                           network_json(pages->lobby), "matches", gauge(&stats->matches),
+                           "mediaConnected", gauge(&stats->media_connected), "mediaFailed",
+                           gauge(&stats->media_failed), "connectionSuccessRate",
+                           success_rate(stats), "uptime", (json_int_t)(up / SEC(1)), "memory",
+                           resident_memory(), "version", pages->version));
 }
 
 void status_metrics(struct http_request *request, void *arg)
@@ -81,7 +106,7 @@ void status_metrics(struct http_request *request, void *arg)
         http_refuse(request, 503, REFUSAL_SERVER_FULL);
         return;
     }
-    http_respond(request, 200, "text/plain; version=0.0.4; charset=utf-8", NULL,
+    http_respond(request, 200, "text/plain; version=0.0.4; charset=utf-8", NOT_STORED,
                  (struct span){(const uint8_t *)text, strlen(text)});
     free(text);
 }

@@ -1,6 +1,6 @@
 /*
- * signaling/status_pages.h - what the server tells of itself over HTTP: /health, /status, /metrics
- * and /api/v1/ice-servers.
+ * signaling/status_pages.h - what the server tells of itself over HTTP: /health, /status,
+ * /metrics and /api/v1/ice-servers.
  *
  * Handlers for http_route rows; control thread. `arg` is a struct status_pages.
  */
@@ -13,7 +13,7 @@
 struct status_pages {
     struct lobby *lobby; /* borrowed */
     const char *version; /* borrowed */
-    usec_t started;      /* clock_now() at the start */
+    usec_t started;      /* clock_now() then */
 };
 
 http_handler_fn status_health, status_status, status_metrics, status_ice_servers;
