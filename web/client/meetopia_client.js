@@ -65,6 +65,7 @@ export class MeetopiaClient extends Emitter {
     remoteMedia = { audio: true, video: true };
 
     #options;
+    #onOnline = () => this.#networkIsBack();
     #socket = null;
     #session = null;
     /** @type {MediaLink | null} */
@@ -123,6 +124,7 @@ export class MeetopiaClient extends Emitter {
         this.#captured = false;
         this.#wantsPartner = true;
         this.#linkTries = 0;
+        globalThis.addEventListener?.('online', this.#onOnline);
         this.#setState('asking');
         this.#connect();
         await this.capture.open();
@@ -149,6 +151,7 @@ export class MeetopiaClient extends Emitter {
     stop() {
         if (!this.#running) return;
         this.#running = this.#captured = this.#wantsPartner = this.#searching = false;
+        globalThis.removeEventListener?.('online', this.#onOnline);
         for (const name of Object.keys(this.#timers)) this.#clear(name);
         this.#setPartner(null);
         this.#closeLink();
@@ -202,6 +205,11 @@ export class MeetopiaClient extends Emitter {
         const isOn = await this.capture.setCamera(on);
         if (isOn && this.#session && !this.#link) this.#openLink();
         return isOn;
+    }
+
+    /** The network is another one now, or came back: finds the way for media anew. */
+    restartMedia() {
+        this.#link?.restartIce();
     }
 
     /** @returns {Promise<boolean>} whether there was another camera and it is on now */
@@ -295,6 +303,15 @@ export class MeetopiaClient extends Emitter {
         if (this.#draining) this.#draining = { reconnectAfterMs: undefined };
         this.#after('reconnect', retryMs, () => this.#socket?.connect());
         return retryMs;
+    }
+
+    /** No need to sit out a pause, or to wait until ICE notices by itself. */
+    #networkIsBack() {
+        if (this.#timers.reconnect !== null) {
+            this.#clear('reconnect');
+            this.#socket?.connect();
+        }
+        if (this.#link?.state === 'connected') this.restartMedia();
     }
 
     #onSession(session) {
