@@ -16,6 +16,8 @@ export async function startFirefox() {
             'media.navigator.streams.fake': true,
             'media.navigator.permission.disabled': true,
             'media.autoplay.default': 0,
+            'media.devices.unfocused.enabled': true, /* several people, one window in front */
+            'media.getusermedia.window.focus_source.enabled': false,
             'media.gmp-manager.updateEnabled': false,
             'app.update.enabled': false,
             'browser.shell.checkDefaultBrowser': false,
