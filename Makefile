@@ -105,7 +105,7 @@ setup:
 
 run:
 	@scripts/setup.sh run
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all
 	@exec $(SERVER) $(ARGS)
 
 check:
