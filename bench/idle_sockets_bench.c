@@ -1,0 +1,293 @@
+/*
+ * Resident memory of the server per idle connection over loopback: connects, shakes hands, says
+ * one message, hears the answer, is silent. The kernel's socket buffers are not in the figure.
+ *
+ *   idle_sockets_bench [COUNT, 5000 if left out]
+ *
+ * Rows: a WebSocket alone; the same with permessage-deflate; Engine.IO and Socket.IO upon it.
+ */
+#include "core/listener.h"
+#include "signaling/socketio.h"
+#include "signaling/websocket.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { COUNT_DEFAULT = 5000, FRAME_MASKED = 0x80, TEXT = 0x81 };
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+/* ---- the server
+ * ------------------------------------------------------------------------------ */
+
+static void echo(struct websocket *ws, void *arg, enum websocket_kind kind, struct span message)
+{
+    (void)arg;
+    websocket_send(ws, kind, message);
+}
+
+static void closed(struct websocket *ws, void *arg, uint16_t code, enum refusal why)
+{
+    (void)ws;
+    (void)arg;
+    (void)code;
+    (void)why;
+}
+
+static const struct websocket_callbacks callbacks = {echo, closed, NULL};
+
+static void accept_websocket(struct http_request *request, void *arg)
+{
+    websocket_accept(arg, request, NULL, &callbacks, NULL);
+}
+
+static void eio_opened(void *arg, struct eio_session *session)
+{
+    (void)arg;
+    (void)session;
+}
+
+static void eio_message_came(void *arg, struct eio_session *session, struct span data,
+                             bool binary)
+{
+    struct eio_message *message = eio_message_create(binary, data.n);
+    (void)arg;
+
+    memcpy(eio_message_data(message), data.p, data.n);
+    eio_session_send(session, message);
+    eio_message_release(message);
+}
+
+static void eio_closed(void *arg, struct eio_session *session, enum eio_close why)
+{
+    (void)arg;
+    (void)session;
+    (void)why;
+}
+
+static const struct eio_handlers eio_handlers = {eio_opened, eio_message_came, eio_closed};
+
+static void sio_event_came(void *arg, struct sio_socket *socket, const struct sio_event *event)
+{
+    (void)arg;
+    sio_emit_args(socket, event->name, event->args, NULL, 0);
+}
+
+static const struct sio_handlers sio_handlers = {.event = sio_event_came};
+
+/* Runs until it is killed. Tells its port through `ready`. */
+static void serve(int ready)
+{
+    struct loop *loop;
+    struct websockets *all;
+    struct eio_server *eio;
+    struct sio_server *sio;
+    struct sio_namespace *namespace;
+    struct http_server *http;
+    struct listener *listener;
+    struct listener_options at = {.protocol_count = 1};
+
+    if (loop_create(&loop, "server", 0) != RC_OK || websockets_create(&all, loop) != RC_OK ||
+        eio_server_create(&eio, loop, &(struct eio_options){0}, &eio_handlers, NULL) != RC_OK ||
+        sio_server_create(&sio, loop, &(struct sio_options){0}) != RC_OK ||
+        sio_namespace_create(&namespace, sio, "/", &sio_handlers, NULL) != RC_OK)
+        fail("server");
+    const struct http_route routes[] = {
+        {.path = "/websocket", .methods = METHOD_GET, .handle = accept_websocket, .arg = all},
+        eio_server_route(eio),
+        sio_server_route(sio),
+    };
+    const struct http_options options = {.routes = routes, .route_count = ARRAY_LEN(routes)};
+    if (http_server_create(&http, loop, &options) != RC_OK)
+        fail("http");
+    const struct listener_protocol protocol = http_server_protocol(http);
+    at.protocols = &protocol;
+    address_parse(&at.at, "127.0.0.1");
+    if (listener_open(&listener, loop, &at) != RC_OK)
+        fail("listen");
+    const struct address bound = listener_address(listener);
+    const uint16_t port = address_port(&bound);
+    if (write(ready, &port, sizeof port) != sizeof port)
+        fail("write");
+    loop_run(loop);
+}
+
+/* ---- the clients
+ * ----------------------------------------------------------------------------- */
+
+struct row {
+    const char *what, *path, *fields;
+    const char *says[2];  /* messages of the client, in turn */
+    const char *hears[3]; /* beginnings of the server's: one before, then one after each */
+};
+
+static const struct row rows[] = {
+    {"WebSocket", "/websocket", "", {"hello"}, {NULL, "hello"}},
+    {"WebSocket with permessage-deflate",
+     "/websocket",
+     "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+     {"hello"},
+     {NULL, "hello"}},
+    {"Engine.IO", "/engine.io/?EIO=4&transport=websocket", "", {"4hello"}, {"0{", "4hello"}},
+    {"Socket.IO",
+     "/socket.io/?EIO=4&transport=websocket",
+     "",
+     {"40", "42[\"hello\"]"},
+     {"0{", "40{", "42[\"hello\"]"}},
+};
+
+static void read_exactly(int fd, void *out, size_t n)
+{
+    for (size_t got = 0; got < n;) {
+        const ssize_t part = read(fd, (char *)out + got, n - got);
+        if (part <= 0)
+            fail("read");
+        got += (size_t)part;
+    }
+}
+
+static void hear(int fd, const char *beginning)
+{
+    uint8_t head[4];
+    char text[512] = "";
+
+    if (!beginning)
+        return;
+    read_exactly(fd, head, 2);
+    size_t n = head[1];
+    if (n == 126) {
+        read_exactly(fd, head + 2, 2);
+        n = load_be16(head + 2);
+    }
+    if (n >= sizeof text)
+        fail("a long message");
+    read_exactly(fd, text, n);
+    if (strncmp(text, beginning, strlen(beginning)) != 0) {
+        fprintf(stderr, "\"%s\" instead of \"%s\"\n", text, beginning);
+        exit(EXIT_FAILURE);
+    }
+}
+
+static void say(int fd, const char *text)
+{
+    uint8_t frame[128] = {TEXT, (uint8_t)(FRAME_MASKED | strlen(text)), 0, 0, 0, 0};
+    const size_t n = strlen(text);
+
+    memcpy(frame + 6, text, n);
+    if (write(fd, frame, n + 6) != (ssize_t)(n + 6))
+        fail("write");
+}
+
+static void shake_hands(int fd, const struct row *row)
+{
+    char text[512];
+    size_t n = 0;
+
+    const int length = snprintf(
+        text, sizeof text,
+        "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Firefox/115.0\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+        row->path, row->fields);
+    if (write(fd, text, (size_t)length) != length)
+        fail("write");
+    do {
+        read_exactly(fd, text + n++, 1);
+    } while (n < 4 || memcmp(text + n - 4, "\r\n\r\n", 4) != 0);
+    if (strncmp(text, "HTTP/1.1 101 ", 13) != 0)
+        fail("no upgrade");
+}
+
+static int connect_one(uint16_t port, const struct row *row)
+{
+    const struct sockaddr_in at = {.sin_family = AF_INET,
+                                   .sin_port = htons(port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof at) < 0)
+        fail("connect");
+    shake_hands(fd, row);
+    hear(fd, row->hears[0]);
+    for (size_t i = 0; i < ARRAY_LEN(row->says) && row->says[i]; i++) {
+        say(fd, row->says[i]);
+        hear(fd, row->hears[i + 1]);
+    }
+    return fd;
+}
+
+/* ---- the figure
+ * ------------------------------------------------------------------------------ */
+
+static size_t resident_bytes(pid_t pid)
+{
+    char name[64];
+    unsigned long total, resident;
+
+    snprintf(name, sizeof name, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(name, "r");
+    if (!file || fscanf(file, "%lu %lu", &total, &resident) != 2)
+        fail(name);
+    fclose(file);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void measure(const struct row *row, int count)
+{
+    int ready[2], *fds = calloc((size_t)count, sizeof *fds);
+    uint16_t port;
+
+    if (!fds || pipe(ready) < 0)
+        fail("pipe");
+    fflush(stdout);
+    const pid_t pid = fork();
+    if (pid < 0)
+        fail("fork");
+    if (pid == 0) {
+        serve(ready[1]);
+        _exit(EXIT_SUCCESS);
+    }
+    read_exactly(ready[0], &port, sizeof port);
+    /* The first ones pay for what all share: codec, pools, the pages of the program itself. */
+    for (int i = 0; i < 50; i++)
+        close(connect_one(port, row));
+    usleep(200 * 1000);
+    const size_t before = resident_bytes(pid);
+    for (int i = 0; i < count; i++)
+        fds[i] = connect_one(port, row);
+    const size_t after = resident_bytes(pid);
+
+    printf("%-36s %6d idle: %6.2f kB each\n", row->what, count,
+           ((double)after - (double)before) / count / 1000);
+    for (int i = 0; i < count; i++)
+        close(fds[i]);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(ready[0]);
+    close(ready[1]);
+    free(fds);
+}
+
+int main(int argc, char **argv)
+{
+    const int count = argc > 1 ? atoi(argv[1]) : COUNT_DEFAULT;
+    struct rlimit limit;
+
+    if (count < 1 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        fail("count");
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        measure(&rows[i], count);
+    return EXIT_SUCCESS;
+}
