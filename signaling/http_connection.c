@@ -187,13 +187,20 @@ static void send_continue(struct http_connection *connection)
         bufferevent_write(connection->bev, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 }
 
-/* RFC 9112 section 2.2: an empty line before a request is skipped. */
-static void skip_empty_lines(struct evbuffer *input)
+/* RFC 9112 section 2.2: an empty line before a request is skipped. False: nothing else is there
+ * yet, or half of one. */
+static bool skip_empty_lines(struct evbuffer *input)
 {
-    char two[2];
+    for (;;) {
+        char two[2];
+        const ev_ssize_t n = evbuffer_copyout(input, two, sizeof two);
 
-    while (evbuffer_copyout(input, two, 2) == 2 && two[0] == '\r' && two[1] == '\n')
+        if (n < 1 || (n == 1 && two[0] == '\r'))
+            return false;
+        if (n == 1 || two[0] != '\r' || two[1] != '\n')
+            return true;
         evbuffer_drain(input, 2);
+    }
 }
 
 /* Length of the head that the first `look` bytes begin with, or 0. It mostly lies in one piece:
@@ -219,8 +226,7 @@ static bool read_head(struct http_connection *connection)
     const usec_t now = loop_now(connection->server->loop);
 
     if (connection->phase == HTTP_IDLE) {
-        skip_empty_lines(input);
-        if (evbuffer_get_length(input) == 0 || unwritten(connection) > HTTP_PIPELINE_MAX)
+        if (!skip_empty_lines(input) || unwritten(connection) > HTTP_PIPELINE_MAX)
             return false;
         connection->started = now;
         connection->seen = 0;

@@ -1,5 +1,7 @@
 #include "signaling/static_files.h"
 
+#include "core/table.h"
+
 #include <errno.h>
 #include <fts.h>
 #include <openssl/evp.h>
@@ -8,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <uthash.h>
+
 #include <zlib.h>
 
 enum {
