@@ -18,12 +18,10 @@
 
 #include "core/address.h"
 #include "core/base.h"
-#include "core/hash.h"
+#include "core/table.h"
 #include "core/timer.h"
 #include "signaling/engineio.h"
 #include "signaling/engineio_queue.h"
-
-#include <uthash.h>
 
 #define EIO_LINGER                                                                             \
     SEC(30) /* a polling client that was closed may still fetch its last packets */
