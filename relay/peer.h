@@ -94,6 +94,10 @@ void peer_settle(struct peer *peer, usec_t now);
 
 /* One plaintext RTP packet; may be changed in place. */
 void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now);
+/* A packet to the track that watches it, counted as forwarded or as a codec mismatch. `peer`:
+ * anyone of this worker. */
+void peer_show(struct peer *peer, struct track_out *watcher, const struct track_packet *packet,
+               usec_t now);
 /* Packets may have stopped coming: tells when the person fell silent. */
 void peer_listen(struct peer *peer, usec_t now);
 void peer_link(struct peer *a, struct peer *b, usec_t now);

@@ -49,6 +49,16 @@ void peer_listen(struct peer *peer, usec_t now)
         tell_silence(peer, silence_tick(&peer->audio_in.silence, now));
 }
 
+void peer_show(struct peer *peer, struct track_out *watcher, const struct track_packet *packet,
+               usec_t now)
+{
+    if (track_out_takes(watcher, packet->codec))
+        counter_add(&media_stats(peer->media)->rtp_forwarded, 1);
+    else
+        counter_add(&media_stats(peer->media)->codec_mismatch, 1);
+    track_out_packet(watcher, packet, now);
+}
+
 static void take_packet(struct peer *peer, struct track_in *track, struct span bytes,
                         bool recovered, usec_t now)
 {
@@ -67,10 +77,11 @@ static void take_packet(struct peer *peer, struct track_in *track, struct span b
     if (recovered)
         counter_add(&stats->recovered, 1);
     if (track->sink)
-        track_out_packet(track->sink, &packet, now);
+        peer_show(peer, track->sink, &packet, now);
     else if (peer->remote)
         peer_remote_tell_packet(peer, track->media, packet.bytes);
-    counter_add(track->sink || peer->remote ? &stats->rtp_forwarded : &stats->unlinked, 1);
+    else
+        counter_add(&stats->unlinked, 1);
 }
 
 static void take_rtx(struct peer *peer, struct track_in *track, uint8_t *data, size_t len,

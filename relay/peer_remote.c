@@ -105,7 +105,7 @@ static void take_packet(struct peer *peer, struct track_in *track, struct span b
     if (track->media == MEDIA_VIDEO && packet.info.key_frame)
         keyframe_request_arrived(&track->key_frame);
     if (packet_ring_put(&track->ring, packet.view.seq, bytes, now) != RC_BAD && track->sink)
-        track_out_packet(track->sink, &packet, now);
+        peer_show(peer, track->sink, &packet, now);
     media_mark_dirty(peer->media, peer);
 }
 

@@ -81,6 +81,12 @@ void track_out_watch(struct track_out *track, struct track_in *source)
         keyframe_request_new_route(&source->key_frame);
 }
 
+bool track_out_takes(const struct track_out *track, enum codec_id codec)
+{
+    return track->payload_type[codec] ||
+           (codec == CODEC_RED && track->payload_type[CODEC_OPUS]);
+}
+
 /* The codec that this packet leaves in, and its payload. False: the client cannot take it. */
 static bool choose_payload(const struct track_out *track, const struct track_packet *packet,
                            enum codec_id *codec, struct span *payload)
@@ -91,7 +97,7 @@ static bool choose_payload(const struct track_out *track, const struct track_pac
     *payload = packet->view.payload;
     if (track->payload_type[packet->codec])
         return true;
-    if (packet->codec != CODEC_RED || !track->payload_type[CODEC_OPUS])
+    if (!track_out_takes(track, packet->codec))
         return false;
     if (red_primary(packet->view.payload, &primary) != RC_OK)
         return false;

@@ -58,6 +58,9 @@ void track_out_free(struct track_out *track);
  * link on the source's side. */
 void track_out_watch(struct track_out *track, struct track_in *source);
 
+/* Can the client take packets of this codec (RED: at least what is inside)? */
+bool track_out_takes(const struct track_out *track, enum codec_id codec);
+
 /* A packet of the source: rewritten into the outbox, or dropped. */
 void track_out_packet(struct track_out *track, const struct track_packet *packet, usec_t now);
 

@@ -233,6 +233,7 @@ static void register_metrics(struct worker *worker)
         {"meetopia_datagrams_in_total", "kind=\"dtls\"", "datagrams received", METRIC_COUNTER, &m->dtls_in},
         {"meetopia_rtp_forwarded_total", "", "RTP packets given to a partner's track", METRIC_COUNTER, &m->rtp_forwarded},
         {"meetopia_rtp_unlinked_total", "", "RTP packets of clients without a partner", METRIC_COUNTER, &m->unlinked},
+        {"meetopia_rtp_codec_mismatch_total", "", "RTP packets that the partner cannot decode", METRIC_COUNTER, &m->codec_mismatch},
         {"meetopia_rtp_retransmitted_total", "", "RTP packets sent again by RTX", METRIC_COUNTER, &m->retransmitted},
         {"meetopia_rtp_recovered_total", "", "RTP packets that RTX brought back", METRIC_COUNTER, &m->recovered},
         {"meetopia_nack_asked_total", "", "RTP packets asked of senders again", METRIC_COUNTER, &m->nack_asked},

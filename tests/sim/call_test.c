@@ -712,6 +712,23 @@ static void h264_is_forwarded(void)
     expect_all_flawless();
 }
 
+static void a_video_codec_that_the_partner_lacks_is_not_sent_and_sound_goes_on(void)
+{
+    call = call_begin(NULL);
+    (void)call_add(0, &(struct media_client_options){.video = CODEC_VP8});
+    (void)call_add(0, &(struct media_client_options){.video = CODEC_H264});
+    (void)call_connect();
+    call_link(0, 1);
+    call_start_all();
+    call_run(SEC(3));
+    for (unsigned i = 0; i < 2; i++) {
+        T_EQ(video_of(i)->packets, 0);
+        T_OK(stream_receiver_length(audio_of(i)) > 140);
+    }
+    T_OK(counter_get(&media_stats(call->media[0])->codec_mismatch) > 300);
+    expect_all_flawless();
+}
+
 static void a_client_with_sound_alone_takes_part(void)
 {
     call = call_begin(NULL);
@@ -886,6 +903,7 @@ static const struct t_case cases[] = {
     T_CASE(red_reaches_a_receiver_that_has_it),
     T_CASE(red_is_stripped_for_a_receiver_without_it),
     T_CASE(h264_is_forwarded),
+    T_CASE(a_video_codec_that_the_partner_lacks_is_not_sent_and_sound_goes_on),
     T_CASE(a_client_with_sound_alone_takes_part),
     T_CASE(clients_without_transport_feedback_and_nack_take_part),
     T_CASE(partners_on_two_workers_see_and_hear_each_other),
