@@ -322,6 +322,18 @@ static void write_remb(struct mouth *mouth, usec_t now)
                               &peer->video_in.ssrc, 1);
 }
 
+/* What the client may still ask for: its first NACK and the answer may both be lost, so three round
+ * trips. The ring is the source's, which has no other watcher. */
+static void keep_for_nacks(const struct track_out *track, usec_t rtt)
+{
+    const usec_t least = PACKET_RING_VIDEO.keep, most = SENT_HISTORY_KEEP;
+    const usec_t wanted = 3 * rtt;
+
+    if (track->source)
+        packet_ring_set_keep(&track->source->ring,
+                             wanted < least ? least : wanted > most ? most : wanted);
+}
+
 void peer_rtcp_poll(struct peer *peer, usec_t now)
 {
     struct mouth mouth = {.peer = peer};
@@ -335,6 +347,7 @@ void peer_rtcp_poll(struct peer *peer, usec_t now)
     peer_listen(peer, now);
     if (rtcp_schedule_take_report(&peer->schedule, now)) {
         write_reports(&mouth, now);
+        keep_for_nacks(&peer->video_out, peer->leg.rtt);
         packet_ring_tick(&peer->audio_in.ring, now);
         packet_ring_tick(&peer->video_in.ring, now);
         if (peer->remote) {

@@ -82,7 +82,9 @@ int sent_history_resend(struct sent_history *history, uint16_t seq, usec_t rtt, 
                         struct sent_history_entry *out)
 {
     const uint32_t now_ms = milliseconds(now);
-    const usec_t spacing = rtt > SENT_HISTORY_SPACING_MIN ? rtt : SENT_HISTORY_SPACING_MIN;
+    const usec_t wanted = rtt - rtt / 4;
+    const usec_t spacing =
+        wanted > SENT_HISTORY_SPACING_MIN ? wanted : SENT_HISTORY_SPACING_MIN;
 
     if (history->size == 0)
         return RC_BAD;

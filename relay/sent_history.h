@@ -46,7 +46,8 @@ int sent_history_add(struct sent_history *history, const struct sent_history_ent
                      usec_t now);
 
 /* May the packet `seq` be sent again? RC_OK: yes, it counts as sent now, *out tells which it
- * was. RC_BAD: unknown or too old. RC_AGAIN: repeated less than one `rtt` ago; the first
+ * was. RC_BAD: unknown or too old. RC_AGAIN: repeated less than three quarters of `rtt` ago
+ * (the receiver asks again after its own measurement of it, which jitters); the first
  * repetition is always in time, as its NACK has made the round trip. RC_FULL: repeated too
  * often. */
 int sent_history_resend(struct sent_history *history, uint16_t seq, usec_t rtt, usec_t now,

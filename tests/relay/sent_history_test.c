@@ -53,8 +53,8 @@ static void a_packet_is_repeated_once_per_round_trip(void)
 
     add(&history, 7, T0);
     T_EQ(resend(&history, 7, T0 + MSEC(20)), RC_OK); /* before the RTT that we believe in */
-    T_EQ(resend(&history, 7, T0 + MSEC(20) + RTT - 1), RC_AGAIN);
-    T_EQ(resend(&history, 7, T0 + MSEC(20) + RTT), RC_OK);
+    T_EQ(resend(&history, 7, T0 + MSEC(20) + RTT * 3 / 4 - 1), RC_AGAIN);
+    T_EQ(resend(&history, 7, T0 + MSEC(20) + RTT * 3 / 4), RC_OK);
     sent_history_free(&history);
 }
 

@@ -62,8 +62,7 @@ static bool chance(unsigned per_mille)
     return per_mille && next_random() % 1000 < per_mille;
 }
 
-/* --- the network
- * ------------------------------------------------------------------------------ */
+/* --- the network --- */
 
 static void deliver_batch(unsigned worker)
 {
@@ -262,8 +261,7 @@ static void on_event(void *arg, uint64_t peer, const struct media_event *event)
     }
 }
 
-/* --- time
- * ------------------------------------------------------------------------------------- */
+/* --- time --- */
 
 static usec_t earlier(usec_t a, usec_t b)
 {
@@ -319,8 +317,7 @@ void call_run(usec_t duration)
     step();
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void make_lasting(void)
 {
@@ -546,8 +543,7 @@ void call_renegotiate(unsigned index, bool restart)
     free(answer);
 }
 
-/* --- looking and meddling
- * --------------------------------------------------------------------- */
+/* --- looking and meddling --- */
 
 void call_inject(unsigned index, const struct address *from, const uint8_t *data, size_t len)
 {

@@ -57,8 +57,7 @@ static void expect_all_flawless(void)
     }
 }
 
-/* --- the ordinary call
- * ------------------------------------------------------------------------ */
+/* --- the ordinary call --- */
 
 static void two_clients_see_and_hear_each_other(void)
 {
@@ -141,8 +140,7 @@ static void media_of_somebody_without_a_partner_goes_nowhere(void)
     T_OK(heard_by(0)->feedback_received > 150);
 }
 
-/* --- a change of partner
- * ---------------------------------------------------------------------- */
+/* --- a change of partner --- */
 
 static void a_change_of_partner_is_one_stream_that_goes_on_with_a_key_frame(void)
 {
@@ -216,8 +214,7 @@ static void a_sender_whose_sequence_numbers_wrap_is_followed(void)
     expect_all_flawless();
 }
 
-/* --- loss
- * ------------------------------------------------------------------------------------- */
+/* --- loss --- */
 
 static void expect_recovered(unsigned per_mille_lost)
 {
@@ -244,6 +241,14 @@ static void five_percent_loss_both_ways_is_repaired(void)
     T_OK(counter_get(&stats->nack_asked) > 0);
     T_OK(counter_get(&stats->recovered) > 0);
     T_OK(counter_get(&stats->retransmitted) > 0);
+}
+
+static void five_percent_loss_on_a_long_path_is_repaired(void)
+{
+    begin_call();
+    call_paths(&(struct call_path){.delay = MSEC(75), .jitter = MSEC(10), .loss = 50});
+    call_run(SEC(30));
+    expect_recovered(1);
 }
 
 static void reordering_and_duplicates_do_no_harm(void)
@@ -309,8 +314,7 @@ static void a_dead_stretch_of_the_path_ends_in_a_key_frame(void)
     expect_all_flawless();
 }
 
-/* --- what is said about it
- * -------------------------------------------------------------------- */
+/* --- what is said about it --- */
 
 static void key_frame_requests_are_coalesced(void)
 {
@@ -467,8 +471,7 @@ static void the_operators_limit_is_told_to_senders(void)
     }
 }
 
-/* --- addresses
- * -------------------------------------------------------------------------------- */
+/* --- addresses --- */
 
 static void a_client_that_roams_is_followed(void)
 {
@@ -567,8 +570,7 @@ static void clients_connect_through_heavy_loss(void)
     }
 }
 
-/* --- the end
- * ---------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void a_closed_peer_is_told_and_its_partner_is_left_in_peace(void)
 {
@@ -601,8 +603,7 @@ static void a_partner_that_closes_can_be_replaced(void)
     expect_flawless(audio_of(0));
 }
 
-/* --- hostile packets
- * -------------------------------------------------------------------------- */
+/* --- hostile packets --- */
 
 static void forged_and_replayed_packets_change_nothing(void)
 {
@@ -615,7 +616,7 @@ static void forged_and_replayed_packets_change_nothing(void)
     for (unsigned i = 0; i < 300; i++) {
         const size_t n = call_last_srtp(0, packet, sizeof packet);
 
-        call_run(MSEC(12)); /* it has arrived */
+        call_run(MSEC(12));              /* it has arrived */
         call_inject(0, NULL, packet, n); /* replayed */
         call_inject(0, &elsewhere, packet, n);
         packet[n / 2] ^= 0x40;
@@ -657,8 +658,7 @@ static void garbage_of_every_first_byte_is_survived(void)
     expect_all_flawless();
 }
 
-/* --- codecs
- * ----------------------------------------------------------------------------------- */
+/* --- codecs --- */
 
 static void red_reaches_a_receiver_that_has_it(void)
 {
@@ -766,8 +766,7 @@ static void clients_without_transport_feedback_and_nack_take_part(void)
     expect_all_flawless();
 }
 
-/* --- two workers
- * ------------------------------------------------------------------------------ */
+/* --- two workers --- */
 
 static void begin_remote(unsigned clients)
 {
@@ -878,6 +877,7 @@ static const struct t_case cases[] = {
     T_CASE(the_same_partner_again_goes_on_too),
     T_CASE(a_sender_whose_sequence_numbers_wrap_is_followed),
     T_CASE(five_percent_loss_both_ways_is_repaired),
+    T_CASE(five_percent_loss_on_a_long_path_is_repaired),
     T_CASE(reordering_and_duplicates_do_no_harm),
     T_CASE(thirty_percent_loss_keeps_the_stream_whole_in_form),
     T_CASE(a_receiver_without_rtx_gets_its_stream_without_repair),

@@ -49,8 +49,7 @@ struct media_client {
     size_t batch_count;
 };
 
-/* --- life
- * ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static struct rtp_extension_map make_map(const struct media_client *client, bool audio)
 {
@@ -164,8 +163,7 @@ void media_client_free(struct media_client *client)
     free(client);
 }
 
-/* --- SDP
- * -------------------------------------------------------------------------------------- */
+/* --- SDP --- */
 
 static void write_transport(const struct media_client *client, FILE *out, const char *mid)
 {
@@ -359,8 +357,7 @@ void media_client_restart_ice(struct media_client *client)
     rtc_client_new_credentials(client->rtc);
 }
 
-/* --- out
- * -------------------------------------------------------------------------------------- */
+/* --- out --- */
 
 static void flush_batch(struct media_client *client)
 {
@@ -506,8 +503,7 @@ static void drain_rtc(struct media_client *client)
         client->options.send(client->options.arg, buf, n);
 }
 
-/* --- in
- * --------------------------------------------------------------------------------------- */
+/* --- in --- */
 
 static void mark(struct media_client_times *times, usec_t now)
 {
@@ -729,8 +725,7 @@ void media_client_input(struct media_client *client, uint8_t *data, size_t len, 
     feed_back(client, now);
 }
 
-/* --- time
- * ------------------------------------------------------------------------------------- */
+/* --- time --- */
 
 static usec_t earlier(usec_t a, usec_t b)
 {
@@ -792,8 +787,7 @@ bool media_client_connected(const struct media_client *client)
     return client->srtp_out != NULL;
 }
 
-/* --- looking
- * ---------------------------------------------------------------------------------- */
+/* --- looking --- */
 
 struct stream_sender *media_client_video_out(struct media_client *client)
 {
