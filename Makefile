@@ -7,7 +7,7 @@
 
 BUILD ?= build
 CONFIGURE_FLAGS ?=
-LAYERS := core turn relay signaling
+LAYERS := core turn relay signaling app
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -37,12 +37,12 @@ COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -MMD -MP -I. -I$(BUILD) $(PACKAGE_CFLAG
 LINK = $(CC) $(CFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # --- the server ------------------------------------------------------------------------------
-SOURCES := $(foreach layer,$(LAYERS),$(wildcard $(layer)/*.c))
+SOURCES := $(filter-out app/main.c,$(foreach layer,$(LAYERS),$(wildcard $(layer)/*.c)))
 ifeq ($(HAVE_IPSEC_MB),0)
 SOURCES := $(filter-out relay/srtp_ipsec_mb.c,$(SOURCES))
 endif
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
-APP_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard app/*.c))
+MAIN_OBJECT := $(BUILD)/obj/app/main.o
 LIBRARY := $(BUILD)/libmeetopia.a
 SERVER := $(BUILD)/meetopia-relay
 
@@ -59,9 +59,9 @@ $(LIBRARY): $(OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^
 
-$(SERVER): $(APP_OBJECTS) $(LIBRARY)
+$(SERVER): $(MAIN_OBJECT) $(LIBRARY)
 	@echo "  LINK $@"
-	@$(LINK) -o $@ $(APP_OBJECTS) $(LIBRARY) $(LIBS)
+	@$(LINK) -o $@ $(MAIN_OBJECT) $(LIBRARY) $(LIBS)
 
 # --- the page --------------------------------------------------------------------------------
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)

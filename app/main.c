@@ -130,6 +130,8 @@ static int run(struct app *app)
     if (rc == RC_OK)
         rc = refusal_register_metrics();
     if (rc == RC_OK)
+        rc = log_register_metrics();
+    if (rc == RC_OK)
         rc = server_start(&app->server, app->loop, &app->settings, error);
     if (rc != RC_OK) {
         log_error("app", "%s", error);
@@ -159,6 +161,10 @@ int main(int argc, char **argv)
 
     if (has_flag(argc, argv, "--help")) {
         print_help();
+        return EXIT_SUCCESS;
+    }
+    if (has_flag(argc, argv, "--help=markdown")) {
+        settings_print_markdown(stdout);
         return EXIT_SUCCESS;
     }
     if (has_flag(argc, argv, "--version")) {

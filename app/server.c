@@ -1,5 +1,7 @@
 #include "app/server.h"
 
+#include "app/relay_media.h"
+#include "app/web_root.h"
 #include "core/clock.h"
 #include "core/listener.h"
 #include "core/log.h"
@@ -8,7 +10,6 @@
 #include "signaling/entrance.h"
 #include "signaling/static_files.h"
 #include "signaling/status_pages.h"
-#include "signaling/user_media.h"
 
 #include "config.h"
 
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LISTENERS_MAX RELAY_ADDRESSES_MAX
@@ -30,12 +30,13 @@
     "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 struct server {
-    struct loop *loop;          /* borrowed */
-    struct settings *settings;  /* borrowed */
+    struct loop *loop;               /* borrowed */
+    const struct settings *settings; /* borrowed */
     struct cors *cors;
     struct address_net *proxies;
     struct static_files *files; /* NULL: no page was built */
     struct http_route routes[ROUTES];
+    size_t route_count;
     struct http_server *http;
     struct listener_protocol protocol;
     struct listener *listener[LISTENERS_MAX];
@@ -50,72 +51,7 @@ struct server {
     usec_t shutdown_at;
 };
 
-/* --- relay, as signaling sees it ---------------------------------------------------------- */
-
-static enum refusal media_offer(void *arg, struct media_peer **peer, void *user,
-                                const char *sdp, size_t length, char **answer)
-{
-    struct server *server = arg;
-    struct relay_peer *relay_peer = (struct relay_peer *)*peer;
-
-    const enum refusal why =
-        relay_offer(server->relay, &relay_peer, user, sdp, length, answer);
-    *peer = (struct media_peer *)relay_peer;
-    return why;
-}
-
-static enum refusal media_candidate(void *arg, struct media_peer *peer, const char *candidate)
-{
-    (void)arg;
-    return relay_candidate((struct relay_peer *)peer, candidate);
-}
-
-static void media_link(void *arg, struct media_peer *a, struct media_peer *b)
-{
-    (void)arg;
-    relay_link((struct relay_peer *)a, (struct relay_peer *)b);
-}
-
-static void media_unlink(void *arg, struct media_peer *a, struct media_peer *b)
-{
-    (void)arg;
-    relay_unlink((struct relay_peer *)a, (struct relay_peer *)b);
-}
-
-static void media_close(void *arg, struct media_peer *peer)
-{
-    (void)arg;
-    relay_peer_close((struct relay_peer *)peer);
-}
-
-static void on_state(void *user, enum relay_peer_state state, enum refusal why)
-{
-    static const enum media_state states[] = {
-        [RELAY_PEER_CONNECTING] = MEDIA_CONNECTING,
-        [RELAY_PEER_CONNECTED] = MEDIA_CONNECTED,
-        [RELAY_PEER_FAILED] = MEDIA_FAILED,
-    };
-    user_media_listener.state(user, states[state], why);
-}
-
-static void on_silence(void *user, bool silent)
-{
-    user_media_listener.silence(user, silent);
-}
-
-static void on_quality(void *user, const struct relay_quality *q)
-{
-    user_media_listener.quality(user, &(struct media_quality){
-                                           .rtt = q->rtt,
-                                           .up_loss = q->up_loss,
-                                           .down_loss = q->down_loss,
-                                           .up_jitter = q->up_jitter,
-                                           .down_jitter = q->down_jitter,
-                                           .up_bitrate = q->up_bitrate,
-                                           .down_bitrate = q->down_bitrate,
-                                           .down_estimate = q->down_estimate,
-                                       });
-}
+/* --- relay -------------------------------------------------------------------------------- */
 
 static unsigned default_workers(void)
 {
@@ -138,7 +74,6 @@ static void read_addresses(const struct option_list *list, struct address *out, 
 
 static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX])
 {
-    static const struct relay_events events = {on_state, on_silence, on_quality};
     const struct settings *s = server->settings;
     struct relay_options options = {
         .workers = s->workers ? (unsigned)s->workers : default_workers(),
@@ -160,23 +95,24 @@ static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX
 
         options.video_codecs[options.video_codec_count++] = codec_by_name(span);
     }
-    server->media = (struct media_service){server,     media_offer,  media_candidate,
-                                           media_link, media_unlink, media_close};
-    const int rc = relay_start(&server->relay, &options, server->loop, &events, text);
+    const int rc =
+        relay_start(&server->relay, &options, server->loop, &relay_media_events, text);
     if (rc != RC_OK)
         snprintf(error, SERVER_ERROR_MAX, "%s", text);
+    else
+        server->media = relay_media_service(server->relay);
     return rc;
 }
 
 /* --- signaling ---------------------------------------------------------------------------- */
 
-static int make_cors(struct server *server, char error[static SERVER_ERROR_MAX])
+static int make_cors(const struct settings *settings, struct cors **out,
+                     char error[static SERVER_ERROR_MAX])
 {
-    const struct option_list *origins = &server->settings->allowed_origins;
+    const struct option_list *origins = &settings->allowed_origins;
     size_t bad = 0;
 
-    const int rc = cors_create(&server->cors, (const char *const *)origins->item,
-                               origins->count, &bad);
+    const int rc = cors_create(out, (const char *const *)origins->item, origins->count, &bad);
     if (rc == RC_BAD)
         snprintf(error, SERVER_ERROR_MAX, "allowed-origins: \"%s\" is not an origin",
                  origins->item[bad]);
@@ -187,7 +123,7 @@ static int start_signaling(struct server *server, char error[static SERVER_ERROR
 {
     const struct settings *s = server->settings;
 
-    int rc = make_cors(server, error);
+    int rc = make_cors(s, &server->cors, error);
     if (rc != RC_OK)
         return rc;
     const struct sio_options sio = {
@@ -224,42 +160,11 @@ static int start_signaling(struct server *server, char error[static SERVER_ERROR
 
 /* --- HTTP --------------------------------------------------------------------------------- */
 
-static bool is_folder(const char *path)
-{
-    struct stat info;
-
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-/* The page lies beside the program (a build folder) or in ../share (an installation). */
-static bool find_web_root(const struct settings *settings, char *out, size_t size)
-{
-    static const char *const places[] = {"web", "../share/meetopia-relay/web"};
-    char program[PATH_MAX];
-
-    if (settings->web_root) {
-        snprintf(out, size, "%s", settings->web_root);
-        return true;
-    }
-    const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n < 0)
-        return false;
-    program[n] = '\0';
-    char *slash = strrchr(program, '/');
-    if (slash)
-        *slash = '\0';
-    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-        if ((size_t)snprintf(out, size, "%s/%s", program, places[i]) < size && is_folder(out))
-            return true;
-    }
-    return false;
-}
-
 static int load_files(struct server *server, char error[static SERVER_ERROR_MAX])
 {
     char folder[PATH_MAX + 64], text[STATIC_ERROR_MAX];
 
-    if (!find_web_root(server->settings, folder, sizeof folder)) {
+    if (!web_root_find(server->settings->web_root, folder, sizeof folder)) {
         log_warn("app", "no built page beside the program: build it with `make`, or name its "
                         "folder with --web-root");
         return RC_OK;
@@ -280,29 +185,44 @@ static int read_proxies(struct server *server)
     if (!server->proxies)
         return RC_NOMEM;
     for (size_t i = 0; i < list->count; i++)
-        (void)address_net_parse(&server->proxies[i], list->item[i]); /* checked when it was read */
+        (void)address_net_parse(&server->proxies[i], list->item[i]); /* checked when read */
     return RC_OK;
+}
+
+static void add_page(struct server *server, const char *path, http_handler_fn *handle)
+{
+    server->routes[server->route_count++] = (struct http_route){
+        .path = path, .methods = METHOD_GET, .handle = handle, .arg = &server->pages};
+}
+
+static void make_routes(struct server *server)
+{
+    server->routes[server->route_count++] = sio_server_route(server->sio);
+    add_page(server, "/health", status_health);
+    add_page(server, "/status", status_status);
+    add_page(server, "/metrics", status_metrics);
+    add_page(server, "/api/v1/ice-servers", status_ice_servers);
+    server->routes[server->route_count - 1].cors = server->cors;
+    if (server->files)
+        server->routes[server->route_count++] = (struct http_route){
+            .path = "/",
+            .prefix = true,
+            .methods = METHOD_GET,
+            .handle = static_files_handle,
+            .arg = server->files,
+            .content_policy = PAGE_POLICY,
+        };
 }
 
 static int start_http(struct server *server)
 {
-    struct http_route *r = server->routes;
-    size_t n = 0;
-
-    r[n++] = sio_server_route(server->sio);
-    r[n++] = (struct http_route){.path = "/health", .methods = METHOD_GET, .handle = status_health, .arg = &server->pages};
-    r[n++] = (struct http_route){.path = "/status", .methods = METHOD_GET, .handle = status_status, .arg = &server->pages};
-    r[n++] = (struct http_route){.path = "/metrics", .methods = METHOD_GET, .handle = status_metrics, .arg = &server->pages};
-    r[n++] = (struct http_route){.path = "/api/v1/ice-servers", .methods = METHOD_GET, .handle = status_ice_servers, .arg = &server->pages, .cors = server->cors};
-    if (server->files)
-        r[n++] = (struct http_route){.path = "/", .prefix = true, .methods = METHOD_GET, .handle = static_files_handle, .arg = server->files, .content_policy = PAGE_POLICY};
-
+    make_routes(server);
     const int rc = read_proxies(server);
     if (rc != RC_OK)
         return rc;
     const struct http_options options = {
         .routes = server->routes,
-        .route_count = n,
+        .route_count = server->route_count,
         .trusted_proxies = server->proxies,
         .trusted_proxy_count = server->settings->trusted_proxy.count,
     };
@@ -372,19 +292,68 @@ static int start_listeners(struct server *server, char error[static SERVER_ERROR
     return rc;
 }
 
+/* --- numbers ------------------------------------------------------------------------------ */
+
+static double read_connections(void *arg)
+{
+    const struct server *server = arg;
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < server->listeners; i++)
+        count += listener_connections(server->listener[i]);
+    return count;
+}
+
+static double read_peers(void *arg)
+{
+    const struct server *server = arg;
+
+    return relay_peer_count(server->relay);
+}
+
+/* A number that cannot be registered is missing on the page: no reason not to serve. */
+static void register_metrics(struct server *server)
+{
+    static const char *const classes[] = {
+        NULL,           "class=\"1xx\"", "class=\"2xx\"", "class=\"3xx\"", "class=\"4xx\"",
+        "class=\"5xx\""};
+    struct http_stats *http = http_server_stats(server->http);
+
+    (void)metrics_add_callback("meetopia_tcp_connections", "", "open TCP connections",
+                               METRIC_GAUGE, read_connections, server);
+    (void)metrics_add_callback("meetopia_peer_connections", "", "peer connections",
+                               METRIC_GAUGE, read_peers, server);
+    (void)metrics_add("meetopia_http_requests_total", "", "HTTP requests", METRIC_COUNTER,
+                      &http->requests);
+    for (size_t i = 1; i < ARRAY_LEN(classes); i++)
+        (void)metrics_add("meetopia_http_responses_total", classes[i],
+                          "HTTP responses by class of status", METRIC_COUNTER,
+                          &http->responses[i]);
+    (void)metrics_add("meetopia_loop_stalls_total", "thread=\"control\"",
+                      "handlers that held their loop for more than 10 ms", METRIC_COUNTER,
+                      &loop_stats(server->loop)->stalls);
+}
+
 /* --- life --------------------------------------------------------------------------------- */
+
+/* Every client has read what it was told, and every answer is written. */
+static bool is_idle(const struct server *server)
+{
+    return sio_server_sessions(server->sio) == 0 &&
+           counter_get(&http_server_stats(server->http)->connections_open) == 0;
+}
 
 static void on_shutdown_timer(struct timer *timer, void *arg, usec_t now)
 {
     struct server *server = arg;
 
-    if (now >= server->shutdown_at || sio_server_sessions(server->sio) == 0)
+    if (now >= server->shutdown_at || is_idle(server))
         loop_stop(server->loop);
     else
         (void)timers_set(loop_timers(server->loop), timer, now + SHUTDOWN_POLL);
 }
 
-int server_start(struct server **out, struct loop *loop, struct settings *settings,
+int server_start(struct server **out, struct loop *loop, const struct settings *settings,
                  char error[static SERVER_ERROR_MAX])
 {
     struct server *server = calloc(1, sizeof *server);
@@ -411,28 +380,50 @@ int server_start(struct server **out, struct loop *loop, struct settings *settin
         server_free(server);
         return rc;
     }
+    register_metrics(server);
     *out = server;
     return RC_OK;
 }
 
-void server_announce(const struct server *server)
+static void announce_page(const char *whom, const char *scheme, const struct address *at)
 {
-    const struct address tcp = listener_address(server->listener[0]);
-    const struct address udp = relay_address(server->relay);
-    struct address local[RELAY_ADDRESSES_MAX];
     char text[ADDRESS_TEXT_MAX];
+
+    printf("  %-12s %s://%s\n", whom, scheme, address_format(at, text, sizeof text));
+}
+
+/* The addresses of this machine that a phone in the same network can use. */
+static void announce_phones(uint16_t port)
+{
+    struct address local[RELAY_ADDRESSES_MAX];
     const int count = address_local(local, RELAY_ADDRESSES_MAX);
 
-    printf("Meetopia Relay %s\n", PACKAGE_VERSION);
-    printf("  the page     http://localhost:%u\n", address_port(&tcp));
     for (int i = 0; i < count; i++) {
         if (address_classify(&local[i]) & ADDRESS_LOOPBACK)
             continue;
-        address_set_port(&local[i], address_port(&tcp));
-        printf("  from a phone https://%s%s\n", address_format(&local[i], text, sizeof text),
-               server->settings->cert ? "" : "  (self-signed certificate: accept the warning)");
+        address_set_port(&local[i], port);
+        announce_page("from a phone", "https", &local[i]);
     }
-    printf("  media        UDP %u\n", address_port(&udp));
+}
+
+void server_announce(const struct server *server)
+{
+    const struct address udp = relay_address(server->relay);
+
+    printf("Meetopia Relay %s\n", PACKAGE_VERSION);
+    if (server->settings->listening_ip.count == 0) {
+        const struct address tcp = listener_address(server->listener[0]);
+
+        printf("  %-12s http://localhost:%u\n", "the page", address_port(&tcp));
+        announce_phones(address_port(&tcp));
+        if (!server->settings->cert)
+            printf("  %-12s the certificate is self-signed: accept the warning\n", "");
+    }
+    for (size_t i = 0; server->settings->listening_ip.count > 0 && i < server->listeners; i++) {
+        const struct address tcp = listener_address(server->listener[i]);
+        announce_page("the page", server->settings->cert ? "https" : "http", &tcp);
+    }
+    printf("  %-12s UDP %u\n", "media", address_port(&udp));
     fflush(stdout);
 }
 
@@ -452,11 +443,26 @@ static void reload_tls(struct server *server, const struct settings *fresh)
     SSL_CTX_free(tls);
 }
 
+/* Routes and sessions hold the list by its pointer: the rules move into it. */
+static void reload_cors(struct server *server)
+{
+    char error[SERVER_ERROR_MAX] = "no memory";
+    struct cors *fresh = NULL;
+
+    if (make_cors(server->settings, &fresh, error) != RC_OK) {
+        log_error("app", "reload: %s; the old list stays in use", error);
+        return;
+    }
+    cors_exchange(server->cors, fresh);
+    cors_free(fresh);
+}
+
 void server_reload(struct server *server)
 {
     const struct settings *s = server->settings;
 
     reload_tls(server, s);
+    reload_cors(server);
     lobby_set_limits(server->lobby, (uint32_t)s->max_connections_per_ip,
                      (uint32_t)s->events_per_second);
 }
@@ -484,6 +490,10 @@ void server_free(struct server *server)
     if (!server)
         return;
     timers_clear(loop_timers(server->loop), &server->shutdown);
+    metrics_remove(server, sizeof *server);
+    if (server->http)
+        metrics_remove(http_server_stats(server->http), sizeof(struct http_stats));
+    metrics_remove(loop_stats(server->loop), sizeof(struct loop_stats));
     for (size_t i = 0; i < server->listeners; i++)
         listener_stop(server->listener[i]);
     http_server_free(server->http);
@@ -498,12 +508,20 @@ void server_free(struct server *server)
     free(server);
 }
 
+/* What a start would read, without opening a port. */
 int server_check(const struct settings *settings, char error[static SERVER_ERROR_MAX])
 {
+    struct server server = {.settings = settings};
     SSL_CTX *tls = NULL;
 
-    const int rc = make_tls(settings, &tls, error);
+    snprintf(error, SERVER_ERROR_MAX, "no memory");
+    int rc = make_cors(settings, &server.cors, error);
     if (rc == RC_OK)
-        SSL_CTX_free(tls);
+        rc = make_tls(settings, &tls, error);
+    if (rc == RC_OK && settings->web_root)
+        rc = load_files(&server, error);
+    static_files_free(server.files);
+    SSL_CTX_free(tls);
+    cors_free(server.cors);
     return rc;
 }

@@ -14,8 +14,9 @@ struct server;
 
 #define SERVER_ERROR_MAX 640
 
-/* Opens every port and starts the workers. On failure `error` says what and where. */
-int server_start(struct server **out, struct loop *loop, struct settings *settings,
+/* Opens every port and starts the workers. On failure `error` says what and where. `settings`
+ * is borrowed; what it holds may change before server_reload. */
+int server_start(struct server **out, struct loop *loop, const struct settings *settings,
                  char error[static SERVER_ERROR_MAX]);
 /* Says which addresses to open, on standard output. */
 void server_announce(const struct server *server);
@@ -25,7 +26,8 @@ void server_reload(struct server *server);
 void server_shutdown(struct server *server);
 void server_free(struct server *server); /* NULL is fine */
 
-/* Certificate, key and page can be read; RC_BAD with `error`. For --check-config. */
+/* What only a start would find out, without opening a port: certificate, key and page can be
+ * read, origins are origins. RC_BAD, RC_SYS, RC_FULL with `error`. For --check-config. */
 int server_check(const struct settings *settings, char error[static SERVER_ERROR_MAX]);
 
 #endif

@@ -1,11 +1,13 @@
 /*
- * app/settings.h - every option of the server, in one table (settings.c): the configuration file,
- * the environment, the flags, --help and docs/configuration.md all come from it.
+ * app/settings.h - every option of the server, in one table (settings.c): the configuration
+ * file, the environment, the flags, --help and docs/configuration.md all come from it.
  */
 #ifndef APP_SETTINGS_H
 #define APP_SETTINGS_H
 
 #include "core/options.h"
+
+#include <stdio.h>
 
 struct settings {
     /* where it listens */
@@ -34,7 +36,7 @@ struct settings {
 
     /* media */
     struct option_list video_codecs;
-    int srtp_engine; /* index into settings_srtp_engines */
+    int srtp_engine; /* SETTINGS_SRTP_… */
     int64_t sock_buf_size;
 
     /* running */
@@ -51,13 +53,13 @@ extern const size_t settings_count;
 
 /*
  * Defaults, then file, environment and flags. The file is the one that --config names, or none.
- * RC_OK, or RC_BAD with a sentence in `error`.
+ * RC_OK, or with a sentence in `error`: RC_BAD, RC_SYS when the file cannot be read, RC_NOMEM.
  */
 int settings_load(struct settings *out, int argc, char **argv, char **environment,
                   char error[static OPTIONS_ERROR_MAX]);
 void settings_clear(struct settings *settings);
 
-/* What --config=FILE names, NULL without. */
-const char *settings_file(int argc, char **argv);
+/* The table of docs/configuration.md, made by scripts/configuration-doc.sh. */
+void settings_print_markdown(FILE *out);
 
 #endif

@@ -20,7 +20,7 @@ struct rule {
 
 struct cors {
     size_t count;
-    struct rule rule[];
+    struct rule *rule; /* owned */
 };
 
 static bool same(const char *a, size_t a_n, const char *b, size_t b_n)
@@ -152,10 +152,14 @@ static bool rule_matches(const struct rule *rule, const struct parts *origin)
 
 int cors_create(struct cors **out, const char *const *rules, size_t count, size_t *bad)
 {
-    struct cors *cors = calloc(1, sizeof *cors + count * sizeof cors->rule[0]);
+    struct cors *cors = calloc(1, sizeof *cors);
 
-    if (!cors)
+    if (cors)
+        cors->rule = calloc(count > 0 ? count : 1, sizeof *cors->rule);
+    if (!cors || !cors->rule) {
+        free(cors);
         return RC_NOMEM;
+    }
     for (size_t i = 0; i < count; i++) {
         cors->count = i + 1;
         const int rc = rule_parse(&cors->rule[i], rules[i]);
@@ -176,7 +180,16 @@ void cors_free(struct cors *cors)
         return;
     for (size_t i = 0; i < cors->count; i++)
         free(cors->rule[i].text);
+    free(cors->rule);
     free(cors);
+}
+
+void cors_exchange(struct cors *a, struct cors *b)
+{
+    const struct cors rules = *a;
+
+    *a = *b;
+    *b = rules;
 }
 
 /* Is the origin a page of this server? A Host without a port means the origin's default port.

@@ -1,7 +1,8 @@
 /*
  * signaling/cors.h - which pages may use this server from a browser (Fetch standard, CORS).
  *
- * Sans-IO. Immutable once made: any thread.
+ * Sans-IO. Changed by cors_exchange only: any thread without it, otherwise the one that
+ * exchanges.
  *
  * A rule is `*` (everybody), an origin `https://app.example.org:8443` (exact; default ports may
  * be left out), or a host `app.example.org`, `app.example.org:8443` (any scheme; any port when
@@ -21,7 +22,9 @@ struct cors;
 /* An empty list: only pages of this server itself. RC_BAD for a rule of none of these forms
  * (its index in *bad, which may be NULL), RC_NOMEM. */
 int cors_create(struct cors **out, const char *const *rules, size_t count, size_t *bad);
-void cors_free(struct cors *cors);
+void cors_free(struct cors *cors); /* NULL is fine */
+/* Each gets the other's rules, so that whoever borrowed a list sees new ones. */
+void cors_exchange(struct cors *a, struct cors *b);
 
 enum cors_verdict {
     CORS_NO_ORIGIN, /* not a browser's cross-origin request: nothing to add */

@@ -60,9 +60,7 @@ void lobby_set_limits(struct lobby *lobby, uint32_t max_users_per_ip,
 void lobby_drain(struct lobby *lobby, usec_t grace);
 bool lobby_is_draining(const struct lobby *lobby);
 
-/* --- coming and going
- * --------------------------------------------------------------------------
- */
+/* --- coming and going --------------------------------------------------------------------- */
 
 /* May one more come in from there? Then *out is that user, of whom nobody knows yet. `region`:
  * printable ASCII, at most USER_REGION_MAX bytes; "" when unknown. */
@@ -76,9 +74,7 @@ void lobby_event(struct user *user, const struct sio_event *event);
  * Also for one who was never welcomed. */
 void lobby_remove(struct user *user, const char *reason);
 
-/* --- what events do
- * ----------------------------------------------------------------------------
- */
+/* --- what events do ----------------------------------------------------------------------- */
 
 /* In signaling/events.c. */
 void events_handle(struct user *user, const struct sio_event *event);
@@ -95,9 +91,7 @@ struct user *lobby_by_alias(const struct user *user, const char *alias);
 uint32_t lobby_position(const struct user *user);
 usec_t lobby_estimate(const struct lobby *lobby);
 
-/* --- looking
- * -----------------------------------------------------------------------------------
- */
+/* --- looking ------------------------------------------------------------------------------ */
 
 const struct lobby_host *lobby_host(const struct lobby *lobby);
 const struct lobby_options *lobby_options(const struct lobby *lobby);
