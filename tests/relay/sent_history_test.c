@@ -2,7 +2,7 @@
 #include "tests/t.h"
 
 static const usec_t T0 = SEC(1000);
-static const usec_t RTT = MSEC(50);
+static const usec_t RTT = MSEC(40);
 
 static struct sent_history empty(void)
 {
@@ -53,8 +53,8 @@ static void a_packet_is_repeated_once_per_round_trip(void)
 
     add(&history, 7, T0);
     T_EQ(resend(&history, 7, T0 + MSEC(20)), RC_OK); /* before the RTT that we believe in */
-    T_EQ(resend(&history, 7, T0 + MSEC(20) + RTT * 3 / 4 - 1), RC_AGAIN);
-    T_EQ(resend(&history, 7, T0 + MSEC(20) + RTT * 3 / 4), RC_OK);
+    T_EQ(resend(&history, 7, T0 + MSEC(20) + MSEC(30) - 1), RC_AGAIN);
+    T_EQ(resend(&history, 7, T0 + MSEC(20) + MSEC(30)), RC_OK);
     sent_history_free(&history);
 }
 
