@@ -22,7 +22,7 @@
 #define SCTP_MESSAGE_MAX 262144          /* what our answers announce (SDP_MAX_MESSAGE_SIZE) */
 #define SCTP_RECEIVE_BUFFER (128 * 1024) /* the window that the client sees */
 #define SCTP_SEND_BUFFER (384 * 1024)    /* the longest message fits behind some others */
-#define SCTP_TICK MSEC(20)               /* how often sctp_stack_tick wants to be called */
+#define SCTP_TICK MSEC(40)               /* how often sctp_stack_tick wants to be called */
 
 struct sctp_stack;       /* opaque: usrsctp of this process */
 struct sctp_association; /* opaque */
@@ -62,7 +62,7 @@ void *sctp_association_user(const struct sctp_association *association);
 /* One decrypted packet, whatever it is. RC_BAD, counted: not an SCTP packet for these ports. */
 int sctp_association_input(struct sctp_association *association, struct span packet);
 
-enum sctp_event_kind {
+enum sctp_association_event_kind {
     SCTP_EVENT_UP,         /* messages can be sent; again after the client restarted it */
     SCTP_EVENT_DOWN,       /* lost, aborted or shut down: close it, nothing more will come */
     SCTP_EVENT_MESSAGE,    /* `message` */
@@ -71,15 +71,17 @@ enum sctp_event_kind {
     SCTP_EVENT_RESET_DONE, /* our end of `streams` is reset, so their ids are free */
 };
 
-struct sctp_event {
-    enum sctp_event_kind kind;
+struct sctp_association_event {
+    enum sctp_association_event_kind kind;
     struct sctp_message message; /* its data lives until sctp_association_pop or _close */
-    uint64_t streams;            /* bit i: stream i */
+    uint64_t streams;            /* of a reset; bit i: stream i */
+    unsigned stream_count;       /* SCTP_EVENT_UP: streams that both ends have */
 };
 
 /* The oldest event; false: none. It stays until sctp_association_pop: while it does, nothing
  * more is read, the client's window closes and the client waits. */
-bool sctp_association_peek(struct sctp_association *association, struct sctp_event *event);
+bool sctp_association_peek(struct sctp_association *association,
+                           struct sctp_association_event *event);
 void sctp_association_pop(struct sctp_association *association);
 
 /* RC_AGAIN: the client is slow, try again after the next input; RC_FULL: longer than
