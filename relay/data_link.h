@@ -58,8 +58,9 @@ int data_end_create(struct data_end **out, const struct data_end_output *output,
 /* Parts it first. NULL is fine. */
 void data_end_free(struct data_end *end);
 
-/* The association is up; all channels of an earlier one are gone. */
-void data_end_up(struct data_end *end);
+/* The association is up, with `streams` of them (SCTP_STREAMS at most); all channels of an
+ * earlier one are gone. */
+void data_end_up(struct data_end *end, unsigned streams);
 /* It is gone for good: mirrors at the partner are closed. */
 void data_end_down(struct data_end *end);
 
