@@ -322,12 +322,12 @@ static void write_remb(struct mouth *mouth, usec_t now)
                               &peer->video_in.ssrc, 1);
 }
 
-/* What the client may still ask for: its first NACK and the answer may both be lost, so three round
- * trips. The ring is the source's, which has no other watcher. */
+/* What the client may still ask for: three requests and their answers, one of which must come
+ * through. The ring is the source's, which has no other watcher. */
 static void keep_for_nacks(const struct track_out *track, usec_t rtt)
 {
     const usec_t least = PACKET_RING_VIDEO.keep, most = SENT_HISTORY_KEEP;
-    const usec_t wanted = 3 * rtt;
+    const usec_t wanted = 4 * rtt;
 
     if (track->source)
         packet_ring_set_keep(&track->source->ring,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEY_FRAME_NEAR 64
 #define MARGIN 64 /* so many packets may have overtaken the first */
 
 int stream_receiver_init(struct stream_receiver *r, enum media_kind media, uint32_t capacity)
@@ -97,6 +98,8 @@ static void note(struct stream_receiver *r, const struct rtp_view *view, bool re
         .arrived = now,
         .stamp = stamp,
     };
+    if (stamp.key_frame && stamp.index == 0 && r->nack_wanted)
+        nack_generator_key_frame(&r->nack, view->seq);
 }
 
 void stream_receiver_packet(struct stream_receiver *r, uint8_t *data, size_t len, usec_t now)
@@ -133,6 +136,18 @@ uint32_t stream_receiver_length(const struct stream_receiver *r)
     return r->started ? r->highest - r->lowest + 1 : 0;
 }
 
+/* What was lost shortly before a key frame is of no use any more, and not asked for. */
+static bool key_frame_follows(const struct stream_receiver *r, uint32_t place)
+{
+    for (uint32_t i = place + 1; i < place + KEY_FRAME_NEAR; i++) {
+        const struct stream_record *record = stream_receiver_at(r, i);
+
+        if (record && record->received && record->stamp.key_frame && record->stamp.index == 0)
+            return true;
+    }
+    return false;
+}
+
 uint32_t stream_receiver_missing(const struct stream_receiver *r, usec_t until)
 {
     const struct stream_record *record;
@@ -140,7 +155,7 @@ uint32_t stream_receiver_missing(const struct stream_receiver *r, usec_t until)
 
     for (uint32_t i = 0; (record = stream_receiver_at(r, i)); i++) {
         if (!record->received) {
-            run++;
+            run += !key_frame_follows(r, i);
             continue;
         }
         if (record->arrived > until)

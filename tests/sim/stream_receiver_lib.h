@@ -53,7 +53,8 @@ void stream_receiver_packet(struct stream_receiver *r, uint8_t *data, size_t len
 const struct stream_record *stream_receiver_at(const struct stream_receiver *r, uint32_t place);
 /* Packets from the first to the newest. */
 uint32_t stream_receiver_length(const struct stream_receiver *r);
-/* Of those, the ones that never came. `until`: leave out what is newer than that time. */
+/* Of those, the ones that never came and were not made needless by a key frame. `until`: leave
+ * out what is newer than that time. */
 uint32_t stream_receiver_missing(const struct stream_receiver *r, usec_t until);
 
 /*
