@@ -137,6 +137,11 @@ int loop_post(struct loop *loop, const struct loop_message *message)
     return rc;
 }
 
+void loop_forget(struct loop *loop, const void *target)
+{
+    mailbox_forget(loop->mailbox, target);
+}
+
 void loop_stop(struct loop *loop)
 {
     atomic_store(&loop->stopping, true);
@@ -149,6 +154,8 @@ static bool deliver_one(struct loop *loop)
 
     if (!mailbox_take(loop->mailbox, &message))
         return false;
+    if (!message.deliver) /* forgotten meanwhile */
+        return true;
     counter_add(&loop->stats.messages, 1);
     message.deliver(message.target, message.payload, loop_now(loop));
     return true;

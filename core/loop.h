@@ -46,6 +46,9 @@ const char *loop_name(const struct loop *loop);
 /* Any thread. RC_FULL: not taken, the payload still belongs to the caller. In order per sender.
  */
 int loop_post(struct loop *loop, const struct loop_message *message);
+/* Own thread only: `target` goes away. What waits for it is discarded; nobody may be posting to
+ * it any more. */
+void loop_forget(struct loop *loop, const void *target);
 
 /* Runs fn(arg) at the end of this turn, in order: for freeing what is on the call stack. What
  * fn defers runs in the same turn. Own thread only. Never fails before 1024 entries; RC_NOMEM

@@ -95,6 +95,23 @@ bool mailbox_take(struct mailbox *mailbox, struct loop_message *out)
     return true;
 }
 
+void mailbox_forget(struct mailbox *mailbox, const void *target)
+{
+    /* Cells that are written belong to the reader until it takes them. */
+    for (uint64_t place = mailbox->taken; place - mailbox->taken <= mailbox->mask; place++) {
+        struct cell *cell = &mailbox->cells[place & mailbox->mask];
+        struct loop_message *message = &cell->message;
+
+        if (atomic_load_explicit(&cell->turn, memory_order_acquire) != place + 1)
+            continue; /* empty, or of somebody else who is writing just now */
+        if (message->target != target || !message->deliver)
+            continue;
+        if (message->discard)
+            message->discard(message->payload);
+        *message = (struct loop_message){.deliver = NULL};
+    }
+}
+
 uint64_t mailbox_put_count(const struct mailbox *mailbox)
 {
     return atomic_load_explicit(&mailbox->put, memory_order_relaxed);

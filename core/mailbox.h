@@ -31,6 +31,10 @@ int mailbox_put(struct mailbox *mailbox, const struct loop_message *message);
 /* The reading thread. False when empty, or when the next message is still being written. */
 bool mailbox_take(struct mailbox *mailbox, struct loop_message *out);
 
+/* The reading thread: discards what waits for `target` and leaves messages without a deliver in
+ * its place. Nobody may be posting to that target any more. */
+void mailbox_forget(struct mailbox *mailbox, const void *target);
+
 /* Any thread: how many messages were ever begun to be put. */
 uint64_t mailbox_put_count(const struct mailbox *mailbox);
 /* The reading thread: how many were taken. */

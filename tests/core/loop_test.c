@@ -62,6 +62,31 @@ static void a_full_mailbox_refuses_and_the_rest_is_discarded(void)
     T_EQ(discards, 4);
 }
 
+static void what_waits_for_a_target_that_goes_away_is_discarded(void)
+{
+    struct loop *loop = open_loop(4);
+    int stays = 0, goes = 0;
+    const struct loop_message to_stays = {
+        .deliver = add_one, .discard = count_discard, .target = &stays};
+    const struct loop_message to_goes = {
+        .deliver = add_one, .discard = count_discard, .target = &goes};
+
+    discards = 0;
+    T_EQ(loop_post(loop, &to_goes), RC_OK);
+    T_EQ(loop_post(loop, &to_stays), RC_OK);
+    T_EQ(loop_post(loop, &to_goes), RC_OK);
+    loop_forget(loop, &goes);
+    T_EQ(discards, 2);
+    T_EQ(loop_post(loop, &to_stays), RC_OK);
+    loop_stop(loop);
+    loop_run(loop);
+    T_EQ(goes, 0);
+    T_EQ(stays, 2);
+    T_EQ(discards, 2);
+    T_EQ(counter_get(&loop_stats(loop)->messages), 2);
+    loop_free(loop);
+}
+
 static void a_stopped_loop_can_run_again(void)
 {
     struct loop *loop = open_loop(4);
@@ -298,6 +323,7 @@ static void a_handler_that_holds_the_loop_is_counted_once(void)
 static const struct t_case cases[] = {
     T_CASE(messages_posted_before_stop_are_delivered),
     T_CASE(a_full_mailbox_refuses_and_the_rest_is_discarded),
+    T_CASE(what_waits_for_a_target_that_goes_away_is_discarded),
     T_CASE(a_stopped_loop_can_run_again),
     T_CASE(every_message_of_several_threads_arrives_once_and_in_order),
     T_CASE(another_thread_can_stop_a_sleeping_loop),
