@@ -67,7 +67,7 @@ struct track_description {
 };
 
 enum media_remote_kind {
-    MEDIA_REMOTE_TRACKS,    /* `audio`, `video`: what the sender's packets are */
+    MEDIA_REMOTE_TRACKS,    /* `audio`, `video`: what the sender's packets are; `ask` */
     MEDIA_REMOTE_PACKET,    /* `bytes`: a plaintext RTP packet of `media` */
     MEDIA_REMOTE_REPORT,    /* `ntp`, `timestamp`, `clock`: a sender report of `media` */
     MEDIA_REMOTE_KEY_FRAME, /* a key frame is wanted of the receiver of this message */
@@ -81,6 +81,7 @@ struct media_remote {
     enum media_kind media;
     struct span bytes; /* borrowed */
     struct track_description audio, video;
+    bool ask; /* the teller was linked just now and knows nothing yet */
     uint64_t ntp;
     uint32_t timestamp;
     struct peer_clock clock;

@@ -330,7 +330,7 @@ void peer_configure(struct peer *peer, const struct sdp_negotiated *negotiated, 
         peer->partner->video_out.rewriter.ssrc != peer->video_in.ssrc && peer->video_in.ssrc)
         track_out_watch(&peer->partner->video_out, &peer->video_in);
     if (peer->remote)
-        peer_remote_tell_tracks(peer);
+        peer_remote_tell_tracks(peer, false);
     media_mark_dirty(peer->media, peer);
 }
 

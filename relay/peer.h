@@ -113,13 +113,16 @@ void peer_link_remote(struct peer *peer, unsigned worker, uint64_t partner);
 void peer_unlink_remote(struct peer *peer);
 void peer_remote_input(struct peer *peer, const struct media_remote *what, usec_t now);
 /* To the partner's worker: what our tracks are, a packet, a sender report, a wish, our capacity. */
-void peer_remote_tell_tracks(const struct peer *peer);
+void peer_remote_tell_tracks(const struct peer *peer, bool ask);
 void peer_remote_tell_packet(const struct peer *peer, enum media_kind media, struct span bytes);
 void peer_remote_tell_report(const struct peer *peer, enum media_kind media,
                              const struct rtcp_sr *sr);
 void peer_remote_tell_capacity(const struct peer *peer);
-/* Passes key frame requests on, and looks after the rings. */
+/* Passes key frame requests on. */
 void peer_remote_poll(struct peer *peer, usec_t now);
+/* With each report, once a second: repeats what the partner must know, since a worker that is
+ * behind loses messages, and looks after the rings. */
+void peer_remote_tick(struct peer *peer, usec_t now);
 
 /* --- peer_rtcp.c ------------------------------------------------------------------------------ */
 

@@ -26,10 +26,11 @@ static struct track_description describe(const struct track_in *track)
     };
 }
 
-void peer_remote_tell_tracks(const struct peer *peer)
+void peer_remote_tell_tracks(const struct peer *peer, bool ask)
 {
     struct media_remote what = {
         .kind = MEDIA_REMOTE_TRACKS,
+        .ask = ask,
         .audio = describe(&peer->audio_in),
         .video = describe(&peer->video_in),
     };
@@ -76,7 +77,9 @@ void peer_link_remote(struct peer *peer, unsigned worker, uint64_t partner)
     peer->remote = remote;
     track_out_watch(&peer->audio_out, &remote->audio);
     track_out_watch(&peer->video_out, &remote->video);
-    peer_remote_tell_tracks(peer);
+    /* The partner's worker may not have heard of the link yet, and then this is lost: it asks as
+     * well, and whoever is linked last is answered. */
+    peer_remote_tell_tracks(peer, true);
     peer_remote_tell_capacity(peer);
     media_mark_dirty(peer->media, peer);
 }
@@ -118,6 +121,10 @@ void peer_remote_input(struct peer *peer, const struct media_remote *what, usec_
     case MEDIA_REMOTE_TRACKS:
         track_in_configure_remote(&remote->audio, &what->audio);
         track_in_configure_remote(&remote->video, &what->video);
+        if (what->ask) {
+            peer_remote_tell_tracks(peer, false);
+            peer_remote_tell_capacity(peer);
+        }
         break;
     case MEDIA_REMOTE_PACKET:
         take_packet(peer, track, what->bytes, now);
@@ -147,4 +154,12 @@ void peer_remote_poll(struct peer *peer, usec_t now)
         struct media_remote what = {.kind = MEDIA_REMOTE_KEY_FRAME};
         tell(peer, &what);
     }
+}
+
+void peer_remote_tick(struct peer *peer, usec_t now)
+{
+    packet_ring_tick(&peer->remote->audio.ring, now);
+    packet_ring_tick(&peer->remote->video.ring, now);
+    peer_remote_tell_tracks(peer, false);
+    peer_remote_tell_capacity(peer);
 }

@@ -350,10 +350,8 @@ void peer_rtcp_poll(struct peer *peer, usec_t now)
         keep_for_nacks(&peer->video_out, peer->leg.rtt);
         packet_ring_tick(&peer->audio_in.ring, now);
         packet_ring_tick(&peer->video_in.ring, now);
-        if (peer->remote) {
-            packet_ring_tick(&peer->remote->audio.ring, now);
-            packet_ring_tick(&peer->remote->video.ring, now);
-        }
+        if (peer->remote)
+            peer_remote_tick(peer, now);
         sent_history_tick(&peer->audio_out.history, now);
         sent_history_tick(&peer->video_out.history, now);
     }

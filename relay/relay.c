@@ -55,11 +55,6 @@ struct relay {
 
 /* --- events ------------------------------------------------------------------------------------- */
 
-struct event_message {
-    uint64_t peer;
-    struct media_event event;
-};
-
 static void tell(struct relay *relay, struct relay_peer *peer, const struct media_event *event)
 {
     const struct media_quality_report *q = &event->quality;
@@ -89,31 +84,14 @@ static void tell(struct relay *relay, struct relay_peer *peer, const struct medi
     }
 }
 
-static void deliver_event(void *target, void *payload, usec_t now)
-{
-    struct relay *relay = target;
-    struct event_message *m = payload;
-    struct relay_peer *peer;
-    (void)now;
-
-    HASH_FIND(hh, relay->peers, &m->peer, sizeof m->peer, peer);
-    if (peer) /* else it was closed meanwhile */
-        tell(relay, peer, &m->event);
-    free(m);
-}
-
-/* On a worker's thread. */
-static void on_worker_event(void *arg, uint64_t peer, const struct media_event *event)
+static void on_event(void *arg, uint64_t id, const struct media_event *event)
 {
     struct relay *relay = arg;
-    struct event_message *m = malloc(sizeof *m);
-    const struct loop_message message = {deliver_event, free, relay, m};
+    struct relay_peer *peer;
 
-    if (!m)
-        return;
-    *m = (struct event_message){peer, *event};
-    if (loop_post(relay->control, &message) != RC_OK)
-        free(m);
+    HASH_FIND(hh, relay->peers, &id, sizeof id, peer);
+    if (peer) /* else it was closed meanwhile */
+        tell(relay, peer, event);
 }
 
 /* --- start and stop -------------------------------------------------------------------------------- */
@@ -155,11 +133,13 @@ static int start_worker(struct relay *relay, unsigned index, char error[static R
         .media =
             {
                 .dtls = relay->dtls,
-                .max_peers = o->max_peers,
+                /* One that replaces another is opened before the other is closed. */
+                .max_peers = o->max_peers + 1,
                 .max_handshakes = o->max_handshakes,
                 .max_bitrate = o->max_bitrate,
             },
-        .event = on_worker_event,
+        .control = relay->control,
+        .event = on_event,
         .other = o->workers > 1 ? other_worker : NULL,
         .arg = relay,
     };

@@ -1,5 +1,6 @@
 #include "relay/worker.h"
 
+#include "core/backlog.h"
 #include "core/log.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 
 #define CHUNK_BYTES 65536 /* of what is handed to another worker in one message */
+/* That wait at one worker, 16 MB: what is behind by more loses media, and memory stays bounded. */
+#define CHUNKS_WAITING_MAX 256
 
 /* What goes to one other worker since the last flush: records, one after the other. */
 struct chunk {
@@ -26,7 +29,11 @@ struct chunk_record {
 struct worker {
     char name[16];
     struct chunk *chunk[RELAY_WORKERS_MAX]; /* owned; NULL: nothing to hand over */
+    _Atomic unsigned chunks_waiting;        /* that others have handed over to us */
+    struct counter chunks_lost;             /* that we could not hand over */
     struct loop *loop;
+    struct backlog *commands; /* owned, of the control thread */
+    struct backlog *events;   /* owned, of ours */
     struct udp_port *port[RELAY_ADDRESSES_MAX];
     struct inlet *inlet[RELAY_ADDRESSES_MAX]; /* owned */
     struct address bound[RELAY_ADDRESSES_MAX]; /* port 0, as datagrams name it */
@@ -44,18 +51,6 @@ struct inlet {
     size_t index;
 };
 
-static int post(struct worker *worker, void (*deliver)(void *, void *, usec_t), void *payload)
-{
-    const struct loop_message message = {deliver, free, worker, payload};
-
-    if (!payload)
-        return RC_NOMEM;
-    const int rc = loop_post(worker->loop, &message);
-    if (rc != RC_OK)
-        free(payload);
-    return rc;
-}
-
 /* --- to other workers ------------------------------------------------------------------------------- */
 
 static size_t aligned(size_t n)
@@ -70,17 +65,29 @@ static void deliver_chunk(void *target, void *payload, usec_t now)
     struct worker *worker = target;
     struct chunk *chunk = payload;
 
+    atomic_fetch_sub_explicit(&worker->chunks_waiting, 1, memory_order_relaxed);
     for (size_t at = 0; at < chunk->len;) {
         struct chunk_record record;
 
         memcpy(&record, chunk->bytes + at, sizeof record);
         at += sizeof record;
         record.what.bytes = (struct span){chunk->bytes + at, record.len};
-        if (worker->media)
-            media_remote_input(worker->media, record.to, &record.what, now);
+        media_remote_input(worker->media, record.to, &record.what, now);
         at = aligned(at + record.len);
     }
     free(chunk);
+}
+
+static int try_chunk(struct worker *other, struct chunk *chunk)
+{
+    const struct loop_message message = {deliver_chunk, free, other, chunk};
+
+    if (atomic_fetch_add_explicit(&other->chunks_waiting, 1, memory_order_relaxed) <
+            CHUNKS_WAITING_MAX &&
+        loop_post(other->loop, &message) == RC_OK)
+        return RC_OK;
+    atomic_fetch_sub_explicit(&other->chunks_waiting, 1, memory_order_relaxed);
+    return RC_FULL;
 }
 
 static void post_chunk(struct worker *worker, unsigned index)
@@ -89,10 +96,10 @@ static void post_chunk(struct worker *worker, unsigned index)
     struct chunk *chunk = worker->chunk[index];
 
     worker->chunk[index] = NULL;
-    if (other)
-        (void)post(other, deliver_chunk, chunk); /* one that is far behind loses packets */
-    else
-        free(chunk);
+    if (other && try_chunk(other, chunk) == RC_OK)
+        return;
+    counter_add(&worker->chunks_lost, 1);
+    free(chunk);
 }
 
 static void hand_over(void *arg, unsigned index, uint64_t to, const struct media_remote *what)
@@ -175,6 +182,8 @@ static void flush_later(void *arg)
 {
     struct worker *worker = arg;
 
+    if (!worker->media) /* asked for by its last words */
+        return;
     media_flush(worker->media, loop_now(worker->loop));
     flush_chunks(worker);
 }
@@ -242,6 +251,9 @@ static void register_metrics(struct worker *worker)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         (void)metrics_add(rows[i].name, rows[i].labels, rows[i].help, rows[i].kind,
                           rows[i].value);
+    (void)metrics_add("meetopia_handover_lost_total", "",
+                      "messages to another media thread that was too far behind", METRIC_COUNTER,
+                      &worker->chunks_lost);
 
     for (size_t i = 0; i < worker->port_count; i++) {
         struct udp_port_stats *u = udp_port_stats(worker->port[i]);
@@ -264,18 +276,45 @@ static void forget_metrics(struct worker *worker)
 {
     if (worker->media)
         metrics_remove(media_stats(worker->media), sizeof(struct media_stats));
+    metrics_remove(&worker->chunks_lost, sizeof worker->chunks_lost);
     for (size_t i = 0; i < worker->port_count; i++)
         metrics_remove(udp_port_stats(worker->port[i]), sizeof(struct udp_port_stats));
 }
 
-/* --- life ---------------------------------------------------------------------------------------------- */
+/* --- events --------------------------------------------------------------------------------------------- */
+
+struct event_message {
+    uint64_t peer;
+    struct media_event event;
+};
+
+/* On the control thread. */
+static void deliver_event(void *target, void *payload, usec_t now)
+{
+    const struct worker *worker = target;
+    const struct event_message m = *(struct event_message *)payload;
+    (void)now;
+
+    free(payload);
+    worker->options.event(worker->options.arg, m.peer, &m.event);
+}
 
 static void on_event(void *arg, uint64_t peer, const struct media_event *event)
 {
     struct worker *worker = arg;
+    struct event_message *m = malloc(sizeof *m);
+    const struct loop_message message = {deliver_event, free, worker, m};
 
-    worker->options.event(worker->options.arg, peer, event);
+    if (!m)
+        return;
+    *m = (struct event_message){peer, *event};
+    const int rc = event->kind == MEDIA_EVENT_QUALITY ? backlog_offer(worker->events, &message)
+                                                      : backlog_post(worker->events, &message);
+    if (rc != RC_OK)
+        free(m);
 }
+
+/* --- life ---------------------------------------------------------------------------------------------- */
 
 static void on_data(void *arg, uint64_t peer, struct span packet)
 {
@@ -307,6 +346,9 @@ static void destroy(struct worker *worker)
         free(worker->inlet[i]);
     }
     srtp_engine_free(worker->srtp);
+    backlog_free(worker->commands);
+    backlog_free(worker->events);
+    loop_forget(worker->options.control, worker);
     loop_free(worker->loop);
     for (unsigned i = 0; i < RELAY_WORKERS_MAX; i++)
         free(worker->chunk[i]);
@@ -347,7 +389,11 @@ int worker_start(struct worker **out, const struct worker_options *options,
         .data = options->data ? on_data : NULL,
         .remote = options->other ? hand_over : NULL,
     };
-    int rc = loop_create(&worker->loop, worker->name, LOOP_MAILBOX_DEFAULT);
+    int rc = loop_create(&worker->loop, worker->name, options->mailbox_capacity);
+    if (rc == RC_OK)
+        rc = backlog_create(&worker->commands, options->control, worker->loop, 0);
+    if (rc == RC_OK)
+        rc = backlog_create(&worker->events, worker->loop, options->control, 0);
     if (rc == RC_OK)
         rc = srtp_engine_create(&worker->srtp, options->srtp_engine);
     if (rc == RC_OK) {
@@ -423,6 +469,21 @@ static void *copy_of(const void *what, size_t size)
     if (copy)
         memcpy(copy, what, size);
     return copy;
+}
+
+typedef int post_fn(struct backlog *backlog, const struct loop_message *message);
+
+static int command(struct worker *worker, post_fn *post,
+                   void (*deliver)(void *, void *, usec_t), void *payload)
+{
+    const struct loop_message message = {deliver, free, worker, payload};
+
+    if (!payload)
+        return RC_NOMEM;
+    const int rc = post(worker->commands, &message);
+    if (rc != RC_OK)
+        free(payload);
+    return rc;
 }
 
 static void deliver_open(void *target, void *payload, usec_t now)
@@ -506,7 +567,7 @@ static void deliver_data(void *target, void *payload, usec_t now)
 
 int worker_open(struct worker *worker, const struct media_peer_options *peer)
 {
-    return post(worker, deliver_open, copy_of(peer, sizeof *peer));
+    return command(worker, backlog_offer, deliver_open, copy_of(peer, sizeof *peer));
 }
 
 int worker_update(struct worker *worker, uint64_t peer, const struct sdp_negotiated *negotiated,
@@ -521,37 +582,37 @@ int worker_update(struct worker *worker, uint64_t peer, const struct sdp_negotia
         if (restart)
             m->credentials = *restart;
     }
-    return post(worker, deliver_update, m);
+    return command(worker, backlog_offer, deliver_update, m);
 }
 
 int worker_close(struct worker *worker, uint64_t peer)
 {
     const struct pair_message m = {.a = peer};
-    return post(worker, deliver_close, copy_of(&m, sizeof m));
+    return command(worker, backlog_post, deliver_close, copy_of(&m, sizeof m));
 }
 
 int worker_link(struct worker *worker, uint64_t a, uint64_t b)
 {
     const struct pair_message m = {.a = a, .b = b};
-    return post(worker, deliver_link, copy_of(&m, sizeof m));
+    return command(worker, backlog_post, deliver_link, copy_of(&m, sizeof m));
 }
 
 int worker_unlink(struct worker *worker, uint64_t a, uint64_t b)
 {
     const struct pair_message m = {.a = a, .b = b};
-    return post(worker, deliver_unlink, copy_of(&m, sizeof m));
+    return command(worker, backlog_post, deliver_unlink, copy_of(&m, sizeof m));
 }
 
 int worker_link_remote(struct worker *worker, uint64_t peer, unsigned other, uint64_t partner)
 {
     const struct pair_message m = {peer, partner, other};
-    return post(worker, deliver_link_remote, copy_of(&m, sizeof m));
+    return command(worker, backlog_post, deliver_link_remote, copy_of(&m, sizeof m));
 }
 
 int worker_unlink_remote(struct worker *worker, uint64_t peer, uint64_t partner)
 {
     const struct pair_message m = {.a = peer, .b = partner};
-    return post(worker, deliver_unlink_remote, copy_of(&m, sizeof m));
+    return command(worker, backlog_post, deliver_unlink_remote, copy_of(&m, sizeof m));
 }
 
 int worker_send_data(struct worker *worker, uint64_t peer, struct span packet)
@@ -563,5 +624,5 @@ int worker_send_data(struct worker *worker, uint64_t peer, struct span packet)
         m->len = packet.n;
         memcpy(m->bytes, packet.p, packet.n);
     }
-    return post(worker, deliver_data, m);
+    return command(worker, backlog_offer, deliver_data, m);
 }

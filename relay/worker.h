@@ -18,11 +18,14 @@ struct worker_options {
     const struct address *listen; /* borrowed for the call; ports are set */
     size_t listen_count;
     int buffer_bytes;
+    uint32_t mailbox_capacity; /* 0: LOOP_MAILBOX_DEFAULT */
     enum srtp_engine_kind srtp_engine;
     struct media_options media; /* srtp and timers are filled in by the worker */
-    /* Called on the worker's thread. */
+    struct loop *control; /* borrowed: of the thread that makes the worker and commands it */
+    /* Called on the control thread. None is lost but for quality reports while it is behind. */
     void (*event)(void *arg, uint64_t peer, const struct media_event *event);
-    void (*data)(void *arg, uint64_t peer, struct span packet); /* NULL: no data channels */
+    /* Called on the worker's thread; NULL: no data channels. */
+    void (*data)(void *arg, uint64_t peer, struct span packet);
     /* The worker of that index; NULL while there is none. Called once all of them run. */
     struct worker *(*other)(void *arg, unsigned index);
     void *arg;
@@ -32,15 +35,16 @@ struct worker_options {
  * bound. */
 int worker_start(struct worker **out, const struct worker_options *options,
                  struct address *failed);
-/* Closes the peers, ends the thread, waits for it. Others may still post to it. */
+/* Closes the peers, ends the thread, waits for it. Other workers may still post to it. */
 void worker_stop(struct worker *worker);
-/* Once every worker is stopped. NULL is fine. */
+/* Once every worker is stopped; no event comes any more. NULL is fine. */
 void worker_free(struct worker *worker);
 
 /* The port that it really has. */
 uint16_t worker_port(const struct worker *worker);
 
-/* All of these: any thread; done in order; RC_FULL when the worker is far behind, RC_NOMEM. */
+/* All of these: control thread; done in order. RC_NOMEM; RC_FULL when the worker is behind. An end,
+ * a link and its end wait then and are done all the same, unless 65536 of them wait already. */
 int worker_open(struct worker *worker, const struct media_peer_options *peer);
 int worker_update(struct worker *worker, uint64_t peer, const struct sdp_negotiated *negotiated,
                   const struct ice_credentials *restart);
