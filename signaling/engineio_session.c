@@ -118,6 +118,7 @@ static void close_probe(struct eio_session *session, enum eio_close why)
 static void finish(struct eio_session *session)
 {
     set_state(session, EIO_CLOSED);
+    close_probe(session, EIO_CLOSE_SERVER);
     timers_clear(session->host->timers, &session->timer);
     eio_queue_clear(&session->queue);
     session->host->gone(session);
@@ -171,6 +172,13 @@ static bool tell_poll(struct eio_session *session, enum eio_close why)
     return true;
 }
 
+/* Has the client stopped polling, to send its upgrade packet next? Then it listens on the probe
+ * only, and would never learn of the end if that were just closed. */
+static bool between_transports(const struct eio_session *session)
+{
+    return session->probe && session->probe->probed && !session->poll;
+}
+
 /* Ends the session as far as it can be ended now; then tells the owner. linger_until: how long
  * a client that is not polling just now may still fetch its last packets; 0: it may not. */
 static void end(struct eio_session *session, enum eio_close why, usec_t linger_until)
@@ -181,7 +189,8 @@ static void end(struct eio_session *session, enum eio_close why, usec_t linger_u
     if (session->state != EIO_OPEN)
         return;
     set_state(session, EIO_CLOSING);
-    close_probe(session, why);
+    if (linger_until == 0 || !between_transports(session))
+        close_probe(session, why);
     timers_clear(host->timers, &session->timer);
     counter_set(&host->stats.sessions, counter_get(&host->stats.sessions) - 1);
 
@@ -559,11 +568,27 @@ int eio_session_probe(struct eio_session *session, void *socket, usec_t now)
     return RC_OK;
 }
 
+/* A socket that refuses a packet closes itself. */
+static void send_queue(struct eio_session *session, void *socket)
+{
+    for (uint32_t i = 0; i < session->queue.count; i++) {
+        if (send_frame(session, socket, eio_message_raw(session->queue.item[i])) != RC_OK)
+            break;
+    }
+    eio_queue_clear(&session->queue);
+}
+
+/* The upgrade of a session that we have ended meanwhile: its last packets, then no more. */
+static void upgrade_to_close(struct eio_session *session)
+{
+    send_queue(session, session->probe->socket);
+    finish(session);
+}
+
 /* The probe becomes the transport; what waits goes out on it, in order. */
 static void upgrade(struct eio_session *session)
 {
     struct eio_host *const host = session->host;
-    struct eio_queue waiting;
 
     if (session->poll) {
         if (session->queue.count == 0)
@@ -575,11 +600,7 @@ static void upgrade(struct eio_session *session)
     counter_add(&host->stats.upgraded, 1);
     counter_set(&host->stats.websockets, counter_get(&host->stats.websockets) + 1);
 
-    waiting = session->queue;
-    session->queue = (struct eio_queue){0};
-    for (uint32_t i = 0; i < waiting.count; i++)
-        (void)deliver(session, waiting.item[i]); /* a socket that refuses one closes itself */
-    eio_queue_clear(&waiting);
+    send_queue(session, session->socket);
 }
 
 static void on_probe_packet(struct eio_session *session, const struct eio_packet *packet)
@@ -596,7 +617,10 @@ static void on_probe_packet(struct eio_session *session, const struct eio_packet
             queue_last(session, EIO_PACKET_NOOP);
         flush(session);
     } else if (packet->type == EIO_PACKET_UPGRADE && probe->probed) {
-        upgrade(session);
+        if (session->state == EIO_OPEN)
+            upgrade(session);
+        else
+            upgrade_to_close(session);
     } else {
         refuse(REFUSAL_EIO_BAD_PACKET);
         close_probe(session, EIO_CLOSE_BAD_PACKET); /* the session goes on polling */
@@ -609,7 +633,7 @@ void eio_session_frame(struct eio_session *session, void *socket, bool binary, s
     const bool is_probe = session->probe && session->probe->socket == socket;
     struct eio_packet packet;
 
-    if (session->state != EIO_OPEN || (!is_probe && socket != session->socket))
+    if (!is_probe && (session->state != EIO_OPEN || socket != session->socket))
         return;
     const int rc = binary ? eio_packet_parse_binary(&packet, session->protocol, data)
                           : eio_packet_parse_text(&packet, session->protocol, data);

@@ -3,13 +3,18 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { io as io4 } from "socket.io-client";
 import io2 from "socket.io-client-2";
-import { sleep, startEcho, within } from "./echo.mjs";
+import { killEchoes, sleep, startEcho, within } from "./echo.mjs";
 
+const opened = [];
 let echo;
 before(async () => {
-  echo = await startEcho();
+  echo = await startEcho("300", "2000");
 });
-after(() => echo.stop());
+after(async () => {
+  opened.forEach((socket) => socket.close()); // also those of tests that failed
+  await echo.stop();
+  killEchoes();
+});
 
 const clients = [
   ["4.x", io4, 4],
@@ -21,8 +26,11 @@ const transports = [
   ["polling, then websocket", ["polling", "websocket"]],
 ];
 
-function connect(io, path = "/", options = {}) {
-  return io(`${echo.http}${path}`, { forceNew: true, reconnection: false, ...options });
+function connect(io, path = "/", options = {}, server = echo) {
+  const all = { forceNew: true, reconnection: false, ...options };
+  const socket = io(`${server.http}${path}`, all);
+  opened.push(socket);
+  return socket;
 }
 
 /** The arguments of the next `event`. */
@@ -196,30 +204,25 @@ for (const [version, io, protocol] of clients) {
   });
 
   test(`client ${version}: comes back by itself when the server does`, async () => {
-    const first = await startEcho();
-    const socket = io(first.http, {
-      forceNew: true,
-      reconnectionDelay: 50,
-      reconnectionDelayMax: 100,
-      timeout: 1000,
-    });
+    const first = await startEcho("300", "2000");
+    const patience = { reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 100 };
+    const socket = connect(io, "/", patience, first);
     await next(socket, "auth");
     const left = next(socket, "disconnect");
+    const second = await startEcho("300", "2000");
+    socket.io.uri = second.http; // where it will look when it comes back
+    const returned = next(socket, "auth", 5000);
     await first.stop(); // in good order: exit status 0
     assert.match((await left)[0], /^transport (close|error)$/);
-
-    const second = await startEcho();
-    socket.io.uri = second.http;
-    await next(socket, "auth", 5000);
+    await returned;
     assert.deepEqual(await ask(socket, "message-with-ack", "again"), ["again"]);
     socket.close();
     await second.stop();
   });
 
   test(`client ${version}: polling clients are told of a shutdown too`, async () => {
-    const server = await startEcho();
-    const options = { forceNew: true, reconnection: false, transports: ["polling"] };
-    const socket = io(server.http, options);
+    const server = await startEcho("300", "2000");
+    const socket = connect(io, "/", { transports: ["polling"] }, server);
     await next(socket, "auth");
     const left = next(socket, "disconnect");
     server.terminate();

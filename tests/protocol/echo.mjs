@@ -8,9 +8,16 @@ import { WebSocket } from "ws";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const program = `${root}${process.env.BUILD ?? "build"}/tests/tools/socketio_echo`;
 
-/** Starts the server; `stop` ends it and fails unless it ends well. */
-export async function startEcho(...more) {
-  const child = spawn(program, ["0", ...more], { stdio: ["ignore", "pipe", "inherit"] });
+const children = new Set();
+const wires = new Set();
+
+/**
+ * Starts the server, with its ping interval and timeout in ms as texts; `stop` ends it and fails
+ * unless it ends well.
+ */
+export async function startEcho(...heartbeat) {
+  const child = spawn(program, ["0", ...heartbeat], { stdio: ["ignore", "pipe", "inherit"] });
+  children.add(child);
   const [line] = await once(child.stdout.setEncoding("utf8"), "data");
   const port = Number(/:(\d+)\s/.exec(line)[1]);
   const exited = once(child, "exit");
@@ -29,6 +36,12 @@ export async function startEcho(...more) {
   };
 }
 
+/** Ends what tests that failed left behind, so that the run ends too. */
+export function killEchoes() {
+  for (const wire of wires) wire.socket.terminate();
+  for (const child of children) child.kill("SIGKILL");
+}
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Fails with `what` unless the promise is settled in time. */
@@ -44,6 +57,7 @@ export function within(ms, promise, what = "waited in vain") {
 export class Wire {
   constructor(url, options) {
     this.socket = new WebSocket(url, options);
+    wires.add(this);
     this.received = [];
     this.waiting = [];
     this.closed = new Promise((resolve) => this.socket.on("close", resolve));

@@ -4,12 +4,12 @@ import { readFile } from "node:fs/promises";
 import net from "node:net";
 import { after, before, test } from "node:test";
 import { io } from "socket.io-client";
-import { Wire, sleep, startEcho, within } from "./echo.mjs";
+import { Wire, killEchoes, sleep, startEcho, within } from "./echo.mjs";
 
 let echo;
 let watcher; // a well-behaved client that must not notice anything
 before(async () => {
-  echo = await startEcho("2000");
+  echo = await startEcho("2000", "2000");
   watcher = io(echo.http, { transports: ["websocket"], reconnection: false });
   await new Promise((resolve) => watcher.once("auth", resolve));
 });
@@ -17,6 +17,7 @@ after(async () => {
   const connected = watcher.connected;
   watcher.close();
   await echo.stop();
+  killEchoes();
   assert.ok(connected, "the well-behaved client was put out");
 });
 
@@ -184,7 +185,7 @@ test("a thousand sessions that nobody keeps are gone after the timeout", async (
   for (let i = 0; i < 20; i++) {
     await Promise.all(Array.from({ length: 50 }, pollingSession));
   }
-  await sleep(2600);
+  await sleep(4200);
   const session = await pollingSession();
   assert.equal((await fetch(session, { method: "POST", body: "40" })).status, 200);
   await roundTrip();

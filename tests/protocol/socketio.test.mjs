@@ -1,13 +1,16 @@
 // Socket.IO, revisions 5 and 4, as it looks on the wire.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Wire, startEcho, within } from "./echo.mjs";
+import { Wire, killEchoes, startEcho, within } from "./echo.mjs";
 
 let echo;
 before(async () => {
-  echo = await startEcho();
+  echo = await startEcho("300", "2000");
 });
-after(() => echo.stop());
+after(async () => {
+  await echo.stop();
+  killEchoes();
+});
 
 /** An Engine.IO session on WebSocket, its open packet read. */
 async function open(eio = 4) {
@@ -27,7 +30,7 @@ async function enter() {
 
 async function expectClosedBy(packet, wire) {
   wire.send(packet);
-  await within(250, wire.closed, `${packet} did not close the connection`);
+  await within(900, wire.closed, `${packet} did not close the connection`);
 }
 
 test("connect: namespaces, with and without auth", async () => {

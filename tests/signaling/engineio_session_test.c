@@ -367,6 +367,26 @@ static void a_session_that_ends_takes_its_probe_along(void)
     fake_close(&fake);
 }
 
+/* The client has stopped polling and hears nothing but the probe. */
+static void an_end_in_the_middle_of_an_upgrade_is_told_on_the_socket(void)
+{
+    struct fake fake = {0};
+    struct fake_socket socket = {0};
+
+    open_polling(&fake, 4);
+    T_EQ(eio_session_probe(&fake.session, &socket, fake.now), RC_OK);
+    fake_text(&fake, &socket, "2probe");
+    T_EQ(fake_send(&fake, "bye"), RC_OK);
+    eio_session_end(&fake.session, EIO_CLOSE_SHUTDOWN, fake.now);
+    T_EQ(fake.closed, 1);
+    T_OK(!socket.closed);
+    fake_text(&fake, &socket, "5");
+    T_STR(socket.sent, "3probe|4bye|");
+    T_OK(socket.closed);
+    T_EQ(fake.gone, 1);
+    fake_close(&fake);
+}
+
 static void a_socket_that_vanishes_ends_the_session(void)
 {
     struct fake fake = {0};
@@ -520,6 +540,7 @@ static const struct t_case cases[] = {
     T_CASE(a_probe_that_does_nothing_is_closed),
     T_CASE(a_probe_that_vanishes_leaves_the_session_polling),
     T_CASE(a_session_that_ends_takes_its_probe_along),
+    T_CASE(an_end_in_the_middle_of_an_upgrade_is_told_on_the_socket),
     T_CASE(a_socket_that_vanishes_ends_the_session),
     T_CASE(a_client_that_never_polls_is_closed_at_the_limit),
     T_CASE(bytes_that_wait_are_limited_too),

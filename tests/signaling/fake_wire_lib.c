@@ -130,7 +130,8 @@ void fake_check(const struct fake *fake)
     MUST(fake->gone == (session->state == EIO_CLOSED ? 1 : 0));
     MUST(counter_get(&fake->host.stats.sessions) == (open ? 1 : 0));
     MUST(counter_get(&fake->host.stats.websockets) == (session->socket ? 1 : 0));
-    MUST(open || (!session->socket && !session->probe && !session->poll));
+    MUST(open || (!session->socket && !session->poll));
+    MUST(session->state != EIO_CLOSED || !session->probe);
     MUST(session->state != EIO_CLOSED || timers_count(fake->host.timers) == 0);
     MUST(!open || timer_is_set(&session->timer));
     MUST(session->queue.count <= fake->host.options.queue_messages + 2);

@@ -2,10 +2,10 @@
  * tests/tools/socketio_echo.c - the Engine.IO and Socket.IO servers alone, as the protocols'
  * published test suites want them:
  *
- *   socketio_echo [PORT [PING_INTERVAL]]
+ *   socketio_echo [PORT [PING_INTERVAL [PING_TIMEOUT]]]
  *
- * on 127.0.0.1 and port 3000 unless told; 0: a free one, which is printed. The interval is 300 ms
- * unless told; the timeout is always 200 ms.
+ * on 127.0.0.1 and port 3000 unless told; 0: a free one, which is printed. Pings after 300 ms
+ * and waits 200 ms for the answer unless told.
  *
  * Engine.IO at /engine.io/ echoes every message. Socket.IO at /socket.io/ has the namespaces /
  * and /custom: on connection it emits `auth` with the handshake's auth payload, `message` comes
@@ -263,12 +263,12 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     loop_leave(echo->loop);
 }
 
-static void create_servers(struct echo *echo, usec_t ping_interval)
+static void create_servers(struct echo *echo, usec_t ping_interval, usec_t ping_timeout)
 {
     static const char *const anybody[] = {"*"};
     struct eio_options options = {
         .ping_interval = ping_interval,
-        .ping_timeout = MSEC(200),
+        .ping_timeout = ping_timeout,
         .max_payload = 1000000,
     };
 
@@ -334,21 +334,34 @@ static void free_all(struct echo *echo)
     loop_free(echo->loop);
 }
 
+/* Argument number i, or `initial` when it is not there; ends the program unless it is a number
+ * of min to max. */
+static long argument(int argc, char **argv, int i, long initial, long min, long max)
+{
+    char *end = NULL;
+
+    if (i >= argc)
+        return initial;
+    const long value = strtol(argv[i], &end, 10);
+    if (end == argv[i] || *end != '\0' || value < min || value > max) {
+        fprintf(stderr, "usage: %s [PORT [PING_INTERVAL [PING_TIMEOUT]]]\n", argv[0]);
+        exit(EXIT_FAILURE);
+    }
+    return value;
+}
+
 int main(int argc, char **argv)
 {
-    const long port = argc > 1 ? strtol(argv[1], NULL, 10) : 3000;
-    const long interval = argc > 2 ? strtol(argv[2], NULL, 10) : 300;
+    const uint16_t port = (uint16_t)argument(argc, argv, 1, 3000, 0, 65535);
+    const long interval = argument(argc, argv, 2, 300, 1, 3600000);
+    const long timeout = argument(argc, argv, 3, 200, 1, 3600000);
     struct echo echo = {0};
 
-    if (argc > 3 || port < 0 || port > 65535 || interval < 1) {
-        fprintf(stderr, "usage: %s [PORT [PING_INTERVAL]]\n", argv[0]);
-        return EXIT_FAILURE;
-    }
     if (loop_create(&echo.loop, "control", LOOP_MAILBOX_DEFAULT) != RC_OK)
         fail("loop");
     catch_signals(&echo);
-    create_servers(&echo, MSEC(interval));
-    listen_on(&echo, (uint16_t)port);
+    create_servers(&echo, MSEC(interval), MSEC(timeout));
+    listen_on(&echo, port);
     loop_run(echo.loop);
     free_all(&echo);
     return EXIT_SUCCESS;
