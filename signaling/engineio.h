@@ -81,8 +81,8 @@ struct eio_stats {
 int eio_server_create(struct eio_server **out, struct loop *loop,
                       const struct eio_options *options, const struct eio_handlers *handlers,
                       void *arg);
-/* The row for the HTTP server's table; valid as long as the server. The HTTP server has to be
- * freed first. */
+/* The row for the HTTP server's table. The two servers may be freed in either order, without a
+ * turn of the loop between them. */
 struct http_route eio_server_route(struct eio_server *server);
 /* No new sessions (503 with the code shutting_down); every open one is told and closed. The
  * client sees the transport close, so that it comes back by itself to whoever serves next. */

@@ -81,8 +81,8 @@ struct sio_stats {
 
 int sio_server_create(struct sio_server **out, struct loop *loop,
                       const struct sio_options *options);
-/* The row for the HTTP server's table; valid as long as the server. The HTTP server has to be
- * freed first. */
+/* The row for the HTTP server's table. The two servers may be freed in either order, without a
+ * turn of the loop between them. */
 struct http_route sio_server_route(struct sio_server *server);
 /* Registers a namespace ("/", "/custom") before clients come. handlers is borrowed and must be
  * static. RC_BAD for a name that does not begin with "/", holds a comma or "?", or is taken. */
