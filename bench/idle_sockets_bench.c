@@ -4,13 +4,16 @@
  *
  *   idle_sockets_bench [COUNT, 5000 if left out]
  *
- * Rows: a WebSocket alone; the same with permessage-deflate; Engine.IO and Socket.IO upon it.
+ * Rows: a WebSocket alone; the same with permessage-deflate; Engine.IO and Socket.IO upon it;
+ * that over TLS.
  */
 #include "core/listener.h"
+#include "core/tls.h"
 #include "signaling/socketio.h"
 #include "signaling/websocket.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +99,8 @@ static void serve(int ready)
     struct http_server *http;
     struct listener *listener;
     struct listener_options at = {.protocol_count = 1};
+    char error[TLS_ERROR_MAX];
+    SSL_CTX *tls;
 
     if (loop_create(&loop, "server", 0) != RC_OK || websockets_create(&all, loop) != RC_OK ||
         eio_server_create(&eio, loop, &(struct eio_options){0}, &eio_handlers, NULL) != RC_OK ||
@@ -115,6 +120,9 @@ static void serve(int ready)
     address_parse(&at.at, "127.0.0.1");
     if (listener_open(&listener, loop, &at) != RC_OK)
         fail("listen");
+    if (tls_context_self_signed(&tls, NULL, 0, error) != RC_OK)
+        fail(error);
+    listener_set_tls(listener, tls);
     const struct address bound = listener_address(listener);
     const uint16_t port = address_port(&bound);
     if (write(ready, &port, sizeof port) != sizeof port)
@@ -125,70 +133,93 @@ static void serve(int ready)
 /* ---- the clients
  * ----------------------------------------------------------------------------- */
 
+struct client {
+    int fd;
+    SSL *ssl; /* NULL: plain TCP */
+};
+
 struct row {
     const char *what, *path, *fields;
     const char *says[2];  /* messages of the client, in turn */
     const char *hears[3]; /* beginnings of the server's: one before, then one after each */
+    bool tls;
 };
 
+#define DEFLATE "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+#define ENGINE "/engine.io/?EIO=4&transport=websocket"
+#define SOCKET "/socket.io/?EIO=4&transport=websocket"
+#define SOCKET_SAYS                                                                            \
+    {                                                                                          \
+        "40", "42[\"hello\"]"                                                                  \
+    }
+#define SOCKET_HEARS                                                                           \
+    {                                                                                          \
+        "0{", "40{", "42[\"hello\"]"                                                           \
+    }
+
+/* clang-format off */
 static const struct row rows[] = {
-    {"WebSocket", "/websocket", "", {"hello"}, {NULL, "hello"}},
-    {"WebSocket with permessage-deflate",
-     "/websocket",
-     "Sec-WebSocket-Extensions: permessage-deflate\r\n",
-     {"hello"},
-     {NULL, "hello"}},
-    {"Engine.IO", "/engine.io/?EIO=4&transport=websocket", "", {"4hello"}, {"0{", "4hello"}},
-    {"Socket.IO",
-     "/socket.io/?EIO=4&transport=websocket",
-     "",
-     {"40", "42[\"hello\"]"},
-     {"0{", "40{", "42[\"hello\"]"}},
+    {"WebSocket", "/websocket", "", {"hello"}, {NULL, "hello"}, false},
+    {"WebSocket with permessage-deflate", "/websocket", DEFLATE, {"hello"}, {NULL, "hello"}, false},
+    {"Engine.IO", ENGINE, "", {"4hello"}, {"0{", "4hello"}, false},
+    {"Socket.IO", SOCKET, "", SOCKET_SAYS, SOCKET_HEARS, false},
+    {"Socket.IO over TLS", SOCKET, "", SOCKET_SAYS, SOCKET_HEARS, true},
 };
+/* clang-format on */
 
-static void read_exactly(int fd, void *out, size_t n)
+static void read_exactly(const struct client *client, void *out, size_t n)
 {
     for (size_t got = 0; got < n;) {
-        const ssize_t part = read(fd, (char *)out + got, n - got);
+        char *to = (char *)out + got;
+        const ssize_t part = client->ssl ? SSL_read(client->ssl, to, (int)(n - got))
+                                         : read(client->fd, to, n - got);
         if (part <= 0)
             fail("read");
         got += (size_t)part;
     }
 }
 
-static void hear(int fd, const char *beginning)
+static void write_all(const struct client *client, const void *bytes, size_t n)
+{
+    const ssize_t written =
+        client->ssl ? SSL_write(client->ssl, bytes, (int)n) : write(client->fd, bytes, n);
+
+    if (written != (ssize_t)n)
+        fail("write");
+}
+
+static void hear(const struct client *client, const char *beginning)
 {
     uint8_t head[4];
     char text[512] = "";
 
     if (!beginning)
         return;
-    read_exactly(fd, head, 2);
+    read_exactly(client, head, 2);
     size_t n = head[1];
     if (n == 126) {
-        read_exactly(fd, head + 2, 2);
+        read_exactly(client, head + 2, 2);
         n = load_be16(head + 2);
     }
     if (n >= sizeof text)
         fail("a long message");
-    read_exactly(fd, text, n);
+    read_exactly(client, text, n);
     if (strncmp(text, beginning, strlen(beginning)) != 0) {
         fprintf(stderr, "\"%s\" instead of \"%s\"\n", text, beginning);
         exit(EXIT_FAILURE);
     }
 }
 
-static void say(int fd, const char *text)
+static void say(const struct client *client, const char *text)
 {
     uint8_t frame[128] = {TEXT, (uint8_t)(FRAME_MASKED | strlen(text)), 0, 0, 0, 0};
     const size_t n = strlen(text);
 
     memcpy(frame + 6, text, n);
-    if (write(fd, frame, n + 6) != (ssize_t)(n + 6))
-        fail("write");
+    write_all(client, frame, n + 6);
 }
 
-static void shake_hands(int fd, const struct row *row)
+static void shake_hands(const struct client *client, const struct row *row)
 {
     char text[512];
     size_t n = 0;
@@ -199,31 +230,54 @@ static void shake_hands(int fd, const struct row *row)
         "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Firefox/115.0\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
         row->path, row->fields);
-    if (write(fd, text, (size_t)length) != length)
-        fail("write");
+    write_all(client, text, (size_t)length);
     do {
-        read_exactly(fd, text + n++, 1);
+        read_exactly(client, text + n++, 1);
     } while (n < 4 || memcmp(text + n - 4, "\r\n\r\n", 4) != 0);
     if (strncmp(text, "HTTP/1.1 101 ", 13) != 0)
         fail("no upgrade");
 }
 
-static int connect_one(uint16_t port, const struct row *row)
+static void start_tls(struct client *client)
+{
+    static SSL_CTX *context;
+
+    if (!context)
+        context = SSL_CTX_new(TLS_client_method());
+    client->ssl = SSL_new(context);
+    SSL_set_fd(client->ssl, client->fd);
+    if (SSL_connect(client->ssl) != 1)
+        fail("TLS");
+}
+
+static struct client connect_one(uint16_t port, const struct row *row)
 {
     const struct sockaddr_in at = {.sin_family = AF_INET,
                                    .sin_port = htons(port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct client client = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
+    const int on = 1;
 
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof at) < 0)
+    /* The request goes out right behind the TLS Finished: Nagle would wait 40 ms between them.
+     */
+    setsockopt(client.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (client.fd < 0 || connect(client.fd, (const struct sockaddr *)&at, sizeof at) < 0)
         fail("connect");
-    shake_hands(fd, row);
-    hear(fd, row->hears[0]);
+    if (row->tls)
+        start_tls(&client);
+    shake_hands(&client, row);
+    hear(&client, row->hears[0]);
     for (size_t i = 0; i < ARRAY_LEN(row->says) && row->says[i]; i++) {
-        say(fd, row->says[i]);
-        hear(fd, row->hears[i + 1]);
+        say(&client, row->says[i]);
+        hear(&client, row->hears[i + 1]);
     }
-    return fd;
+    return client;
+}
+
+static void disconnect(struct client *client)
+{
+    SSL_free(client->ssl);
+    close(client->fd);
 }
 
 /* ---- the figure
@@ -244,10 +298,11 @@ static size_t resident_bytes(pid_t pid)
 
 static void measure(const struct row *row, int count)
 {
-    int ready[2], *fds = calloc((size_t)count, sizeof *fds);
+    struct client *clients = calloc((size_t)count, sizeof *clients);
+    int ready[2];
     uint16_t port;
 
-    if (!fds || pipe(ready) < 0)
+    if (!clients || pipe(ready) < 0)
         fail("pipe");
     fflush(stdout);
     const pid_t pid = fork();
@@ -257,25 +312,28 @@ static void measure(const struct row *row, int count)
         serve(ready[1]);
         _exit(EXIT_SUCCESS);
     }
-    read_exactly(ready[0], &port, sizeof port);
+    if (read(ready[0], &port, sizeof port) != sizeof port)
+        fail("no server");
     /* The first ones pay for what all share: codec, pools, the pages of the program itself. */
-    for (int i = 0; i < 50; i++)
-        close(connect_one(port, row));
+    for (int i = 0; i < 50; i++) {
+        struct client client = connect_one(port, row);
+        disconnect(&client);
+    }
     usleep(200 * 1000);
     const size_t before = resident_bytes(pid);
     for (int i = 0; i < count; i++)
-        fds[i] = connect_one(port, row);
+        clients[i] = connect_one(port, row);
     const size_t after = resident_bytes(pid);
 
     printf("%-36s %6d idle: %6.2f kB each\n", row->what, count,
            ((double)after - (double)before) / count / 1000);
     for (int i = 0; i < count; i++)
-        close(fds[i]);
+        disconnect(&clients[i]);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     close(ready[0]);
     close(ready[1]);
-    free(fds);
+    free(clients);
 }
 
 int main(int argc, char **argv)
