@@ -217,7 +217,7 @@ static void make_routes(struct server *server)
 static int start_http(struct server *server)
 {
     make_routes(server);
-    const int rc = read_proxies(server);
+    int rc = read_proxies(server);
     if (rc != RC_OK)
         return rc;
     const struct http_options options = {
@@ -226,7 +226,8 @@ static int start_http(struct server *server)
         .trusted_proxies = server->proxies,
         .trusted_proxy_count = server->settings->trusted_proxy.count,
     };
-    return http_server_create(&server->http, server->loop, &options);
+    rc = http_server_create(&server->http, server->loop, &options);
+    return rc == RC_OK ? http_server_register_metrics(server->http) : rc;
 }
 
 /* --- TCP ---------------------------------------------------------------------------------- */

@@ -204,6 +204,7 @@ void http_server_free(struct http_server *server)
         return;
     while ((connection = LIST_FIRST(&server->connections)))
         http_connection_close(connection);
+    metrics_remove(server, sizeof *server);
     evbuffer_free(server->scratch);
     free(server);
 }
@@ -226,6 +227,30 @@ void http_server_drain(struct http_server *server)
 struct http_stats *http_server_stats(struct http_server *server)
 {
     return &server->stats;
+}
+
+int http_server_register_metrics(struct http_server *server)
+{
+    static const char *const labels[] = {
+        NULL,           "class=\"1xx\"", "class=\"2xx\"", "class=\"3xx\"", "class=\"4xx\"",
+        "class=\"5xx\""};
+    struct http_stats *stats = &server->stats;
+    int rc =
+        metrics_add("meetopia_http_requests_total", "",
+                    "HTTP requests, malformed ones included", METRIC_COUNTER, &stats->requests);
+
+    for (size_t i = 2; rc == RC_OK && i < ARRAY_LEN(labels); i++)
+        rc = metrics_add("meetopia_http_responses_total", labels[i], "HTTP answers by status",
+                         METRIC_COUNTER, &stats->responses[i]);
+    if (rc == RC_OK)
+        rc = metrics_add("meetopia_http_connections", "",
+                         "HTTP connections, WebSockets left out", METRIC_GAUGE,
+                         &stats->connections_open);
+    if (rc == RC_OK)
+        rc = metrics_add("meetopia_http_upgrades_total", "",
+                         "connections that became WebSockets", METRIC_COUNTER,
+                         &stats->take_overs);
+    return rc;
 }
 
 /* ---- the listener's side

@@ -161,6 +161,8 @@ void http_server_free(struct http_server *server);
 /* No further keep-alive: idle connections are closed, others after their answer. */
 void http_server_drain(struct http_server *server);
 struct http_stats *http_server_stats(struct http_server *server);
+/* Puts them on /metrics, until the server is freed. RC_NOMEM. */
+int http_server_register_metrics(struct http_server *server);
 
 /* The row for listener_options.protocols; valid as long as the server. */
 struct listener_protocol http_server_protocol(struct http_server *server);

@@ -677,6 +677,24 @@ static void draining_ends_idle_connections_and_answers_the_others(void)
     tear_down();
 }
 
+static void the_counters_are_on_the_metrics_page(void)
+{
+    set_up();
+    T_EQ(http_server_register_metrics(web.server), RC_OK);
+    struct web_client *client = talk(GET("/hello"));
+    char *page = metrics_write();
+
+    T_OK(strstr(page, "\nmeetopia_http_requests_total 1\n"));
+    T_OK(strstr(page, "\nmeetopia_http_responses_total{class=\"2xx\"} 1\n"));
+    T_OK(strstr(page, "\nmeetopia_http_connections 1\n"));
+    free(page);
+    web_free(client);
+    tear_down();
+    page = metrics_write();
+    T_OK(!page || !strstr(page, "meetopia_http_requests_total"));
+    free(page);
+}
+
 static void the_first_bytes_are_recognised(void)
 {
     static const struct {
@@ -728,6 +746,7 @@ static const struct t_case cases[] = {
     T_CASE(a_preflight_is_answered_by_the_server),
     T_CASE(a_trusted_proxy_tells_the_client),
     T_CASE(draining_ends_idle_connections_and_answers_the_others),
+    T_CASE(the_counters_are_on_the_metrics_page),
     T_CASE(the_first_bytes_are_recognised),
 };
 T_MAIN(cases)
