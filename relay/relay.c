@@ -9,6 +9,7 @@
 #include "core/random.h"
 #include "core/table.h"
 #include "relay/certificate.h"
+#include "relay/data_hub.h"
 #include "relay/sdp_answer.h"
 #include "relay/worker.h"
 
@@ -42,6 +43,7 @@ struct relay {
     struct loop *control; /* borrowed */
     struct certificate *certificate;
     struct dtls_context *dtls;
+    struct data_hub *hub; /* NULL: no data channels */
     struct worker *worker[RELAY_WORKERS_MAX];
     uint32_t load[RELAY_WORKERS_MAX]; /* peers */
     unsigned workers;
@@ -94,6 +96,74 @@ static void on_event(void *arg, uint64_t id, const struct media_event *event)
         tell(relay, peer, event);
 }
 
+/* --- data channels ---------------------------------------------------------------------------------- */
+
+/* On a worker's thread. */
+static void on_worker_data(void *arg, uint64_t peer, struct span packet)
+{
+    struct relay *relay = arg;
+
+    (void)data_hub_packet(relay->hub, peer, packet); /* SCTP sends again what was refused */
+}
+
+/* On the hub's thread. */
+static void on_hub_send(void *arg, unsigned worker, uint64_t peer, struct span packet)
+{
+    struct relay *relay = arg;
+
+    (void)worker_send_data(relay->worker[worker], peer, packet);
+}
+
+/* A server without data channels is still a server. */
+static void start_hub(struct relay *relay)
+{
+    const struct data_hub_options options = {relay->control, on_hub_send, relay};
+    const int rc = data_hub_start(&relay->hub, &options);
+
+    if (rc != RC_OK)
+        log_warn("relay", "no data channels: %s",
+                 rc == RC_FULL ? "another relay of this process has them" : strerror(errno));
+}
+
+/* A DTLS session that was made without a data channel is soon given back: a section that a later
+ * offer adds is rejected, and the client makes a new connection for it. */
+static bool may_have_data(const struct relay *relay, const struct sdp_negotiated *previous)
+{
+    return relay->hub && (!previous || previous->data.present);
+}
+
+static void link_data(const struct relay_peer *a, const struct relay_peer *b)
+{
+    if (a->negotiated.data.present && b->negotiated.data.present)
+        (void)data_hub_link(a->relay->hub, a->id, b->id);
+}
+
+static void unlink_data(const struct relay_peer *a, const struct relay_peer *b)
+{
+    if (a->negotiated.data.present && b->negotiated.data.present)
+        (void)data_hub_unlink(a->relay->hub, a->id, b->id);
+}
+
+/* A hub that cannot take it leaves a client without channels, and its media as it is. */
+static void open_data(const struct relay_peer *peer)
+{
+    const struct data_switch_peer data = {
+        .id = peer->id,
+        .worker = peer->worker,
+        .dtls_client = peer->negotiated.dtls_client,
+        .data = peer->negotiated.data,
+    };
+
+    if (data.data.present)
+        (void)data_hub_open(peer->relay->hub, &data);
+}
+
+static void close_data(const struct relay_peer *peer)
+{
+    if (peer->negotiated.data.present)
+        (void)data_hub_close(peer->relay->hub, peer->id);
+}
+
 /* --- start and stop -------------------------------------------------------------------------------- */
 
 /* A worker's sockets: the listed addresses or the wildcard, with the worker's own port. */
@@ -140,6 +210,7 @@ static int start_worker(struct relay *relay, unsigned index, char error[static R
             },
         .control = relay->control,
         .event = on_event,
+        .data = relay->hub ? on_worker_data : NULL,
         .other = o->workers > 1 ? other_worker : NULL,
         .arg = relay,
     };
@@ -171,6 +242,8 @@ int relay_start(struct relay **out, const struct relay_options *options, struct 
     rc = certificate_create(&relay->certificate);
     if (rc == RC_OK)
         rc = dtls_context_create(&relay->dtls, relay->certificate);
+    if (rc == RC_OK)
+        start_hub(relay);
     for (unsigned i = 0; rc == RC_OK && i < options->workers; i++)
         rc = start_worker(relay, i, error);
     if (rc != RC_OK) {
@@ -189,6 +262,7 @@ void relay_stop(struct relay *relay)
         return;
     for (unsigned i = 0; i < relay->workers; i++)
         worker_stop(relay->worker[i]);
+    data_hub_free(relay->hub); /* nobody posts to it any more; it may still post to workers */
     for (unsigned i = 0; i < relay->workers; i++)
         worker_free(relay->worker[i]);
     HASH_ITER(hh, relay->peers, peer, next)
@@ -207,6 +281,7 @@ static void link_on_workers(struct relay_peer *a, struct relay_peer *b)
 {
     struct relay *relay = a->relay;
 
+    link_data(a, b);
     if (a->worker == b->worker) {
         (void)worker_link(relay->worker[a->worker], a->id, b->id);
         return;
@@ -219,6 +294,7 @@ static void unlink_on_workers(struct relay_peer *a, struct relay_peer *b)
 {
     struct relay *relay = a->relay;
 
+    unlink_data(a, b);
     if (a->worker == b->worker) {
         (void)worker_unlink(relay->worker[a->worker], a->id, b->id);
         return;
@@ -323,7 +399,7 @@ static int write_answer(struct relay_peer *peer, const struct sdp_negotiated *pr
         .audio_track_id = peer->audio_id,
         .video_track_id = peer->video_id,
         .video_codec_count = relay->options.video_codec_count,
-        .data_channels = false,
+        .data_channels = may_have_data(relay, previous),
     };
 
     memcpy(local.video_codecs, relay->options.video_codecs, sizeof local.video_codecs);
@@ -336,6 +412,7 @@ static void forget(struct relay_peer *peer)
 
     HASH_DEL(relay->peers, peer);
     relay->load[peer->worker]--;
+    close_data(peer);
     (void)worker_close(relay->worker[peer->worker], peer->id);
 }
 
@@ -400,6 +477,7 @@ static enum refusal answer_new(struct relay_peer *peer, bool replaces, char **an
         peer->id = id;
     }
     peer->negotiated = negotiated;
+    open_data(peer);
     HASH_ADD(hh, relay->peers, id, sizeof peer->id, peer);
     relay->load[peer->worker]++;
     if (peer->partner)
@@ -427,6 +505,8 @@ static enum refusal answer_again(struct relay_peer *peer, bool restart, char **a
         *answer = NULL;
         return REFUSAL_SERVER_FULL;
     }
+    if (!negotiated.data.present)
+        close_data(peer);
     peer->negotiated = negotiated;
     return REFUSAL_NONE;
 }

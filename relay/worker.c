@@ -618,11 +618,15 @@ int worker_unlink_remote(struct worker *worker, uint64_t peer, uint64_t partner)
 int worker_send_data(struct worker *worker, uint64_t peer, struct span packet)
 {
     struct data_message *m = malloc(sizeof *m + packet.n);
+    const struct loop_message message = {deliver_data, free, worker, m};
 
-    if (m) {
-        m->peer = peer;
-        m->len = packet.n;
-        memcpy(m->bytes, packet.p, packet.n);
-    }
-    return command(worker, backlog_offer, deliver_data, m);
+    if (!m)
+        return RC_NOMEM;
+    m->peer = peer;
+    m->len = packet.n;
+    memcpy(m->bytes, packet.p, packet.n);
+    const int rc = loop_post(worker->loop, &message);
+    if (rc != RC_OK)
+        free(m);
+    return rc;
 }

@@ -53,6 +53,8 @@ int worker_link(struct worker *worker, uint64_t a, uint64_t b);
 int worker_unlink(struct worker *worker, uint64_t a, uint64_t b);
 int worker_link_remote(struct worker *worker, uint64_t peer, unsigned other, uint64_t partner);
 int worker_unlink_remote(struct worker *worker, uint64_t peer, uint64_t partner);
+
+/* An SCTP packet; copied. Any thread. RC_FULL, RC_NOMEM: lost, as a network may lose it. */
 int worker_send_data(struct worker *worker, uint64_t peer, struct span packet);
 
 #endif
