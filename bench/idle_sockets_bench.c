@@ -91,13 +91,13 @@ static const struct sio_handlers sio_handlers = {.event = sio_event_came};
 /* Runs until it is killed. Tells its port through `ready`. */
 static void serve(int ready)
 {
-    struct loop *loop;
-    struct websockets *all;
-    struct eio_server *eio;
-    struct sio_server *sio;
-    struct sio_namespace *namespace;
-    struct http_server *http;
-    struct listener *listener;
+    struct loop *loop = NULL;
+    struct websockets *all = NULL;
+    struct eio_server *eio = NULL;
+    struct sio_server *sio = NULL;
+    struct sio_namespace *namespace = NULL;
+    struct http_server *http = NULL;
+    struct listener *listener = NULL;
     struct listener_options at = {.protocol_count = 1};
     char error[TLS_ERROR_MAX];
     SSL_CTX *tls;
