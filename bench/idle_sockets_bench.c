@@ -24,7 +24,7 @@
 
 enum { COUNT_DEFAULT = 5000, FRAME_MASKED = 0x80, TEXT = 0x81 };
 
-static void fail(const char *what)
+static void __attribute__((noreturn)) fail(const char *what)
 {
     perror(what);
     exit(EXIT_FAILURE);
@@ -286,7 +286,7 @@ static void disconnect(struct client *client)
 static size_t resident_bytes(pid_t pid)
 {
     char name[64];
-    unsigned long total, resident;
+    unsigned long total, resident = 0;
 
     snprintf(name, sizeof name, "/proc/%d/statm", (int)pid);
     FILE *file = fopen(name, "r");
