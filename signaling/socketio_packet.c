@@ -2,6 +2,8 @@
 
 #include "signaling/socketio.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -107,8 +109,70 @@ static bool too_deep(struct span text)
     return false;
 }
 
-/* NULL when malformed. Integers beyond 64 bits, which JavaScript writes for 1e20, become reals.
- */
+/* The code unit of a \uXXXX escape at the start of text; -1 when there is none. */
+static int unit_escape(struct span text)
+{
+    char digits[5] = "";
+    char *end;
+
+    if (text.n < 6 || text.p[0] != '\\' || text.p[1] != 'u')
+        return -1;
+    memcpy(digits, text.p + 2, 4);
+    const long unit = isxdigit((unsigned char)digits[0]) ? strtol(digits, &end, 16) : -1;
+    return unit >= 0 && end == digits + 4 ? (int)unit : -1;
+}
+
+static bool is_high_surrogate(int unit)
+{
+    return unit >= 0xd800 && unit < 0xdc00;
+}
+
+static bool is_low_surrogate(int unit)
+{
+    return unit >= 0xdc00 && unit < 0xe000;
+}
+
+/* Puts U+FFFD in place of the halves of surrogate pairs that stand alone, as decoders of text
+ * do. Returns how many there were. */
+static size_t mend_surrogates(uint8_t *bytes, size_t n)
+{
+    size_t mended = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (bytes[i] != '\\')
+            continue;
+        const int unit = unit_escape((struct span){bytes + i, n - i});
+        if (is_high_surrogate(unit) &&
+            is_low_surrogate(unit_escape((struct span){bytes + i + 6, n - i - 6}))) {
+            i += 11;
+        } else if (is_high_surrogate(unit) || is_low_surrogate(unit)) {
+            memcpy(bytes + i + 2, "fffd", 4);
+            mended++;
+            i += 5;
+        } else {
+            i++; /* the character that is escaped */
+        }
+    }
+    return mended;
+}
+
+static json_t *parse_mended(struct span text)
+{
+    json_t *json = NULL;
+    uint8_t *copy = malloc(text.n);
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, text.p, text.n);
+    if (mend_surrogates(copy, text.n) > 0)
+        json = json_loadb((const char *)copy, text.n, JSON_DECODE_ANY, NULL);
+    free(copy);
+    return json;
+}
+
+/* NULL when malformed. What JavaScript writes and jansson does not take as it is: integers
+ * beyond 64 bits (1e20) become reals; a string that was cut in the middle of an emoji, which is
+ * legal JSON (RFC 8259, section 8.2), is mended. */
 static json_t *parse_json(struct span text)
 {
     json_error_t error;
@@ -116,10 +180,17 @@ static json_t *parse_json(struct span text)
     if (too_deep(text))
         return NULL;
     json_t *json = json_loadb((const char *)text.p, text.n, JSON_DECODE_ANY, &error);
-    if (!json && json_error_code(&error) == json_error_numeric_overflow)
-        json = json_loadb((const char *)text.p, text.n,
+    if (json)
+        return json;
+    switch (json_error_code(&error)) {
+    case json_error_numeric_overflow:
+        return json_loadb((const char *)text.p, text.n,
                           JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
-    return json;
+    case json_error_invalid_syntax:
+        return parse_mended(text);
+    default:
+        return NULL;
+    }
 }
 
 static bool placeholders_fit(const json_t *value, uint32_t attachments)

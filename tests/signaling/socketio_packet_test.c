@@ -73,7 +73,13 @@ static const struct {
     {"a duplicate key",                  "2[\"a\",{\"b\":1,\"b\":2}]", RC_OK, "2[\"a\",{\"b\":2}]"},
     {"a NUL in a string",                "2[\"a\\u0000b\"]", RC_BAD, NULL},
     {"an integer beyond 64 bits",        "2[\"a\",100000000000000000000]", RC_OK, "2[\"a\",1e20]"},
-    {"a lone surrogate",                 "2[\"\\ud800\"]", RC_BAD, NULL},
+    {"a lone high surrogate",            "2[\"a\",\"\\ud83d\"]", RC_OK, "2[\"a\",\"\uFFFD\"]"},
+    {"a lone low surrogate",             "2[\"a\",\"\\uDE00x\"]", RC_OK, "2[\"a\",\"\uFFFDx\"]"},
+    {"halves in the wrong order",        "2[\"a\",\"\\ude00\\ud83d\"]", RC_OK, "2[\"a\",\"\uFFFD\uFFFD\"]"},
+    {"a half and a whole",               "2[\"\\ud83d\",\"\\ud83d\\ude00\"]", RC_OK, "2[\"\uFFFD\",\"\U0001F600\"]"},
+    {"a half behind a backslash",        "2[\"\\\\ud83d\",\"\\ud83d\"]", RC_OK, "2[\"\\\\ud83d\",\"\uFFFD\"]"},
+    {"a half that is cut off",           "2[\"\\ud83\"]", RC_BAD, NULL},
+    {"a half, and something malformed",  "2[\"\\ud83d\",]", RC_BAD, NULL},
 };
 /* clang-format on */
 
