@@ -116,7 +116,7 @@ export function describe(state, detail = {}, mode = 'video') {
             return {
                 status: 'Ready when you are',
                 headline: 'Meet someone new',
-                hint: 'One press, and you talk to a stranger, face to face.',
+                hint: 'One press, and you talk to a stranger, face to face. Your camera starts only then.',
                 tone: 'quiet',
             };
     }
