@@ -251,7 +251,8 @@ static void decrease_by_delay(struct bandwidth *b, double acked, usec_t now)
     if (!near_capacity(b, acked))
         b->capacity = 0;
     learn_capacity(b, acked);
-    if (DECREASE * acked < b->delay_based)
+    /* The first time the path is full is the first time that anything is known of it. */
+    if (!bandwidth_is_known(b) || DECREASE * acked < b->delay_based)
         b->delay_based = DECREASE * acked;
     b->decreased = now;
 }
@@ -401,7 +402,7 @@ void bandwidth_tick(struct bandwidth *b, const struct sent_packets *sent, usec_t
 
 bool bandwidth_is_known(const struct bandwidth *b)
 {
-    return b->feedback != 0;
+    return b->decreased || b->loss_decreased || b->sunk;
 }
 
 uint64_t bandwidth_estimate(const struct bandwidth *b)

@@ -89,8 +89,8 @@ void bandwidth_feedback(struct bandwidth *b, struct sent_packets *sent,
 void bandwidth_tick(struct bandwidth *b, const struct sent_packets *sent, usec_t now);
 usec_t bandwidth_deadline(const struct bandwidth *b, const struct sent_packets *sent);
 
-/* Has there been feedback? Until then the estimate is the start value and no reason for a cap.
- */
+/* Has the path ever been full, or silent? Until then the estimate says how much was tested, which
+ * is no reason to cap anybody: a key frame at the start of a call would wait for the cap. */
 bool bandwidth_is_known(const struct bandwidth *b);
 /* bit/s of UDP payload. */
 uint64_t bandwidth_estimate(const struct bandwidth *b);

@@ -462,6 +462,20 @@ static void without_feedback_nothing_is_known(void)
     T_EQ(bandwidth_estimate(&b), 300000);
 }
 
+static void a_path_is_known_once_it_was_full(void)
+{
+    const struct link wide = LINK(5e6), narrow = LINK(800e3);
+
+    sim_start(&wide, 900e3);
+    sim_run(SEC(5));
+    T_OK(!bandwidth_is_known(&sim.estimate)); /* never full: nothing to hold anybody to */
+
+    sim_start(&narrow, 20e6);
+    sim_run(SEC(3));
+    T_OK(bandwidth_is_known(&sim.estimate));
+    T_OK(bandwidth_estimate(&sim.estimate) < 900000);
+}
+
 static const struct t_case cases[] = {
     T_CASE(a_constant_link_is_filled_without_a_standing_queue),
     T_CASE(a_wide_link_is_opened_within_seconds),
@@ -478,5 +492,6 @@ static const struct t_case cases[] = {
     T_CASE(silence_of_the_source_is_no_silence_of_the_path),
     T_CASE(the_estimate_stays_within_its_bounds),
     T_CASE(without_feedback_nothing_is_known),
+    T_CASE(a_path_is_known_once_it_was_full),
 };
 T_MAIN(cases)
