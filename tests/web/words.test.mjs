@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { describe, describeError, describeTrouble } from '../../web/page/words.js';
 
 const STATES = [
-    'idle', 'asking', 'connecting', 'waiting', 'matched', 'connected',
+    'idle', 'asking', 'connecting', 'ready', 'waiting', 'matched', 'connected',
     'partner-reconnecting', 'partner-left', 'reconnecting', 'refused',
 ];
 

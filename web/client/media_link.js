@@ -1,5 +1,6 @@
 import { Backoff } from './backoff.js';
 import { Emitter } from './emitter.js';
+import { FIRST_BITRATE, FIRST_TIME, withStartBitrate } from './start_bitrate.js';
 
 /** A path that hiccups mends itself within this; longer, and ICE is restarted. Milliseconds. */
 const DISCONNECTED_PATIENCE = 2000;
@@ -34,6 +35,9 @@ export class MediaLink extends Emitter {
     #video = null;
     #tracks = { audio: null, video: null };
     #active = false;
+    #careful = true; /* the first key frame of a partner is still to come */
+    #carefulTimer = null;
+    #applying = Promise.resolve();
     #stream = null;
     #backoff = new Backoff({ first: 500, most: 20000 });
     #timer = null;
@@ -83,8 +87,8 @@ export class MediaLink extends Emitter {
      */
     setActive(active) {
         this.#active = active;
-        this.#applyActive(this.#video);
-        this.#applyActive(this.#audio);
+        this.#startCarefully();
+        this.#applyEncodings();
     }
 
     /**
@@ -123,9 +127,16 @@ export class MediaLink extends Emitter {
         const pc = new RTCPeerConnection(this.#configuration);
         this.#pc = pc;
         this.#stream = new MediaStream();
-        const options = { direction: 'sendrecv', sendEncodings: [{ active: this.#active }] };
-        this.#audio = pc.addTransceiver('audio', /** @type {any} */ (options));
-        this.#video = pc.addTransceiver('video', /** @type {any} */ (options));
+        this.#careful = true;
+        const active = this.#active;
+        this.#audio = pc.addTransceiver('audio', {
+            direction: 'sendrecv',
+            sendEncodings: [{ active }],
+        });
+        this.#video = pc.addTransceiver('video', {
+            direction: 'sendrecv',
+            sendEncodings: [{ active, maxBitrate: FIRST_BITRATE }],
+        });
         this.#applyTracks();
         pc.ontrack = ({ track }) => this.#stream.addTrack(track);
         pc.onicecandidate = ({ candidate }) =>
@@ -140,6 +151,7 @@ export class MediaLink extends Emitter {
 
     #dropConnection() {
         this.#stopWaiting();
+        clearTimeout(this.#carefulTimer);
         const pc = this.#pc;
         this.#pc = this.#audio = this.#video = null;
         this.#negotiating = this.#negotiateAgain = false;
@@ -162,10 +174,8 @@ export class MediaLink extends Emitter {
             const { type, sdp } = pc.localDescription;
             const answer = await this.#send.offer({ type, sdp });
             if (pc !== this.#pc) return;
-            await pc.setRemoteDescription(/** @type {any} */ (answer));
-            /* The answer's track of a sendrecv section makes the encodings count. */
-            this.#applyActive(this.#video);
-            this.#applyActive(this.#audio);
+            await pc.setRemoteDescription({ type: 'answer', sdp: withStartBitrate(answer.sdp) });
+            this.#applyEncodings();
         } catch (error) {
             if (pc !== this.#pc) return;
             this.emit('refused', error);
@@ -190,18 +200,36 @@ export class MediaLink extends Emitter {
         }
     }
 
-    async #applyActive(transceiver) {
-        if (!transceiver) return;
-        const parameters = transceiver.sender.getParameters();
-        const [encoding] = parameters.encodings ?? [];
-        if (!encoding || encoding.active === this.#active) return;
+    /** One change at a time, each to what holds when its turn comes. */
+    #applyEncodings() {
+        this.#applying = this.#applying.then(() =>
+            Promise.all([
+                this.#applyEncoding(this.#video, this.#careful ? FIRST_BITRATE : undefined),
+                this.#applyEncoding(this.#audio, undefined),
+            ]),
+        );
+    }
+
+    async #applyEncoding(transceiver, maxBitrate) {
+        const parameters = transceiver?.sender.getParameters();
+        const encoding = parameters?.encodings?.[0];
+        if (!encoding) return;
+        if (encoding.active === this.#active && encoding.maxBitrate === maxBitrate) return;
         encoding.active = this.#active;
-        try {
-            await transceiver.sender.setParameters(parameters);
-        } catch {
-            return; /* closed, or overtaken by a later call that sets what holds now */
-        }
-        this.#applyActive(transceiver);
+        if (maxBitrate) encoding.maxBitrate = maxBitrate;
+        else delete encoding.maxBitrate;
+        await transceiver.sender.setParameters(parameters).catch(() => {}); /* closed meanwhile */
+    }
+
+    /** Small until the first key frame is through: see start_bitrate.js. */
+    #startCarefully() {
+        clearTimeout(this.#carefulTimer);
+        this.#careful = true;
+        if (!this.#active || this.#pc?.connectionState !== 'connected') return;
+        this.#carefulTimer = setTimeout(() => {
+            this.#careful = false;
+            this.#applyEncodings();
+        }, FIRST_TIME);
     }
 
     #onState() {
@@ -210,6 +238,7 @@ export class MediaLink extends Emitter {
         if (pc.connectionState === 'connected') {
             this.#stopWaiting();
             this.#backoff.reset();
+            if (this.state !== 'connected' && this.#careful) this.#startCarefully();
             this.#setState('connected');
         } else if (pc.iceConnectionState === 'failed') {
             /* In every other state a restart or a first try is under way and has its timer. */

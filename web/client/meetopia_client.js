@@ -11,6 +11,7 @@ import { MediaLink } from './media_link.js';
  * - `idle`: not started, or stopped
  * - `asking`: the browser asks the person for camera and microphone
  * - `connecting`: on the way to the server, or the media path is being proved
+ * - `ready`: warm, and not looking for anybody; next() does
  * - `waiting`: in the queue ({position, estimatedWaitTime ms})
  * - `matched`: there is a partner; no sound or picture yet
  * - `connected`: the partner's media arrives (in text mode: at once)
@@ -19,7 +20,7 @@ import { MediaLink } from './media_link.js';
  * - `reconnecting`: the server cannot be reached ({attempt, retryMs, draining})
  * - `refused`: the server does not take us ({code, message, retryMs}); tried again later
  *
- * @typedef {'idle' | 'asking' | 'connecting' | 'waiting' | 'matched' | 'connected'
+ * @typedef {'idle' | 'asking' | 'connecting' | 'ready' | 'waiting' | 'matched' | 'connected'
  *     | 'partner-reconnecting' | 'partner-left' | 'reconnecting' | 'refused'} ClientState
  *
  * @typedef {object} Partner
@@ -117,12 +118,16 @@ export class MeetopiaClient extends Emitter {
         return this.#link?.peerConnection ?? null;
     }
 
-    /** Asks for the camera, connects and looks for a partner. */
-    async start() {
+    /**
+     * Asks for the camera, connects and looks for a partner.
+     * @param {object} [options]
+     * @param {boolean} [options.search] false: gets ready for one and waits for next()
+     */
+    async start({ search = true } = {}) {
         if (this.#running) return;
         this.#running = true;
         this.#captured = false;
-        this.#wantsPartner = true;
+        this.#wantsPartner = search;
         this.#linkTries = 0;
         globalThis.addEventListener?.('online', this.#onOnline);
         this.#setState('asking');
@@ -338,13 +343,18 @@ export class MeetopiaClient extends Emitter {
         this.#advance();
     }
 
-    /** Asks for a partner as soon as nothing is in the way. */
+    /** Asks for a partner, if one is wanted, as soon as nothing is in the way. */
     #advance() {
-        if (!this.#running || !this.#wantsPartner || this.#searching) return;
+        if (!this.#running || this.#searching || this.partner) return;
         if (!this.#captured || !this.#session || !this.#socket.connected) return;
+        if (!this.#wantsPartner && this.state !== 'connecting') return;
         const text = this.mode === 'text';
         if (!text && this.#options.warm && this.#link?.state !== 'connected') {
             this.#setState('connecting', { media: true });
+            return;
+        }
+        if (!this.#wantsPartner) {
+            this.#setState('ready');
             return;
         }
         this.#searching = true;

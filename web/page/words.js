@@ -63,6 +63,13 @@ export function describe(state, detail = {}, mode = 'video') {
                 hint: detail.media ? 'Preparing sound and picture.' : 'This takes a moment.',
                 tone: 'busy',
             };
+        case 'ready':
+            return {
+                status: 'Ready',
+                headline: 'You are all set',
+                hint: 'Press Next to meet someone.',
+                tone: 'quiet',
+            };
         case 'waiting':
             return {
                 status: 'Looking for someone',
