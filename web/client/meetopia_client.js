@@ -226,7 +226,8 @@ export class MeetopiaClient extends Emitter {
 
     #connect() {
         const { url, region, socket } = this.#options;
-        this.#socket = io(url ?? '', {
+        /* Not '': socket.io-client would put brackets around an IPv6 address that has them. */
+        this.#socket = io(url ?? globalThis.location?.origin ?? '', {
             transports: ['websocket', 'polling'],
             tryAllTransports: true,
             reconnection: false, /* Backoff does it, also after a refusal */
