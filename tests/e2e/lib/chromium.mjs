@@ -5,9 +5,17 @@ import { chromium } from 'playwright-core';
 import { Person } from './person.mjs';
 import { spy } from './spy.mjs';
 
-export async function startChromium(...args) {
+export function startChromium(...args) {
+    return launchChromium({ args });
+}
+
+/** @param {{executablePath?: string, args?: string[]}} options */
+export async function launchChromium({
+    executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args = [],
+}) {
     const browser = await chromium.launch({
-        executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+        executablePath,
         headless: true,
         args: [
             '--no-sandbox',
