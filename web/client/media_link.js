@@ -34,6 +34,7 @@ export class MediaLink extends Emitter {
     #audio = null;
     #video = null;
     #tracks = { audio: null, video: null };
+    #everConnected = false;
     #active = false;
     #careful = true; /* the first key frame of a partner is still to come */
     #carefulTimer = null;
@@ -143,7 +144,7 @@ export class MediaLink extends Emitter {
             this.#send.candidate(candidate ? candidate.toJSON() : null);
         pc.onconnectionstatechange = () => this.#onState();
         pc.oniceconnectionstatechange = () => this.#onState();
-        this.#setState(this.state === 'new' ? 'connecting' : 'recovering');
+        this.#setState(this.#everConnected ? 'recovering' : 'connecting');
         this.#wait(CONNECT_PATIENCE, () => this.#failed());
         this.emit('stream', this.#stream);
         this.#negotiate();
@@ -239,6 +240,7 @@ export class MediaLink extends Emitter {
             this.#stopWaiting();
             this.#backoff.reset();
             if (this.state !== 'connected' && this.#careful) this.#startCarefully();
+            this.#everConnected = true;
             this.#setState('connected');
         } else if (pc.iceConnectionState === 'failed') {
             /* In every other state a restart or a first try is under way and has its timer. */
@@ -252,7 +254,7 @@ export class MediaLink extends Emitter {
 
     #failed() {
         this.#dropConnection();
-        this.#setState(this.state === 'new' ? 'connecting' : 'recovering');
+        this.#setState(this.#everConnected ? 'recovering' : 'connecting');
         this.#wait(this.#backoff.next(), () => this.#fresh());
         this.emit('failed', this.#backoff.attempt);
     }
