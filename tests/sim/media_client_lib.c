@@ -79,7 +79,7 @@ static void init_senders(struct media_client *client)
         .first_timestamp = 0x7fff0000u * (o->id + 1),
         .first_seq = o->first_seq ? o->first_seq : (uint16_t)(o->id * 977 + 11),
         .bitrate = o->video_bitrate ? o->video_bitrate : VIDEO_BITRATE,
-        .interval = VIDEO_INTERVAL,
+        .interval = o->video_interval ? o->video_interval : VIDEO_INTERVAL,
         .payload_max = o->payload_max ? o->payload_max : 1100,
         .extensions = client->video_map,
     };

@@ -36,6 +36,7 @@ struct media_client_options {
     bool adapts;            /* sends no more video than REMB allows */
     uint32_t video_bitrate; /* bit/s; 0: 1 000 000 */
     uint16_t payload_max;   /* 0: 1100 */
+    usec_t video_interval;  /* between frames; 0: 30 a second */
     uint16_t first_seq;     /* 0: something by the id */
     uint32_t records;       /* packets of each incoming stream to keep notes of */
     void (*send)(void *arg, const uint8_t *data, size_t len);

@@ -76,12 +76,8 @@ static void note(struct stream_receiver *r, const struct rtp_view *view, bool re
     }
     r->packets++;
     r->bytes += view->payload.n;
-    if (!recovered && now >= stamp.sent) {
-        const uint32_t delay = (uint32_t)(now - stamp.sent);
-
-        r->delay_sum += delay;
-        r->delay_max = delay > r->delay_max ? delay : r->delay_max;
-    }
+    if (r->on_packet)
+        r->on_packet(r->arg, &stamp, recovered, now);
     if (!record)
         return;
     if (record->received) {

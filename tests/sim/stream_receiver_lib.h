@@ -36,8 +36,9 @@ struct stream_receiver {
     struct stream_record *record; /* owned; NULL: only counted */
     uint32_t capacity;
     uint64_t packets, bytes, duplicates, recovered, broken, wrong_type;
-    uint64_t delay_sum;
-    uint32_t delay_max; /* microseconds, of packets that came by themselves */
+    /* Told of each packet, retransmissions included; NULL: nobody. */
+    void (*on_packet)(void *arg, const struct stream_stamp *stamp, bool recovered, usec_t now);
+    void *arg;
 };
 
 /* `capacity`: packets of which notes are kept; 0: none. */

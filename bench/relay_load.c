@@ -1,0 +1,175 @@
+/*
+ * What the relay costs: synthetic users against the real server over loopback, signaling, ICE,
+ * DTLS and SRTP included. bench/README.md says how each figure is taken.
+ *
+ *   relay_load frames|single|delay|users|idle [PROGRAM]
+ */
+#include "bench/load_server_lib.h"
+#include "bench/load_socket_lib.h"
+#include "bench/load_users_lib.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WARM_UP SEC(3)
+#define MEASURE SEC(5)
+#define IDLE_SOCKETS 5000
+
+static struct load_server server;
+
+static void stop_server(void)
+{
+    load_server_stop(&server);
+}
+
+static void require_delivery(const struct load_counts *counts)
+{
+    const double lost = 1.0 - (double)counts->received / (double)counts->sent;
+
+    if (lost > 0.01)
+        printf(
+            "  (%.1f %% of the packets were lost: the machine is too busy for this figure)\n",
+            lost * 100);
+}
+
+/* --- CPU --- */
+
+static void measure_cpu(const char *what, double goal, const struct load_options *options)
+{
+    struct load *load = load_create(options);
+
+    load_match(load);
+    load_run(load, WARM_UP);
+    load_reset(load);
+    const uint64_t worker = load_server_cpu(&server, "worker");
+    load_run(load, MEASURE);
+    const double cpu = (double)(load_server_cpu(&server, "worker") - worker);
+    const struct load_counts *counts = load_counts(load);
+
+    printf("%-44s %7.2f us   goal %5.1f   (%.0f packets/s, worker %.0f %% of a core)\n", what,
+           cpu / 1000 / (double)counts->received, goal,
+           (double)counts->received * SEC(1) / MEASURE, cpu / 10 / MEASURE);
+    require_delivery(counts);
+    load_free(load);
+}
+
+/* --- delay --- */
+
+static unsigned percentile(const struct load_counts *counts, double share)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i <= LOAD_DELAY_MAX; i++) {
+        sum += counts->delay[i];
+        if ((double)sum >= share * (double)counts->delays)
+            return i;
+    }
+    return LOAD_DELAY_MAX;
+}
+
+static void measure_delay(const struct load_options *options)
+{
+    struct load *load = load_create(options);
+
+    load_match(load);
+    load_run(load, WARM_UP);
+    load_reset(load);
+    load_run(load, MEASURE);
+    const struct load_counts *counts = load_counts(load);
+
+    printf("%-44s %7u us   goal  1000   (p50 %u, p99.9 %u, max %u us at %.0f packets/s)\n",
+           "forwarding delay, p99", percentile(counts, 0.99), percentile(counts, 0.5),
+           percentile(counts, 0.999), percentile(counts, 1),
+           (double)counts->received * SEC(1) / MEASURE);
+    require_delivery(counts);
+    load_free(load);
+}
+
+/* --- memory --- */
+
+static void measure_users(const struct load_options *options)
+{
+    const uint64_t before = load_server_resident(&server);
+    struct load *load = load_create(options);
+
+    load_match(load);
+    load_run(load, SEC(8));
+    const uint64_t after = load_server_resident(&server);
+
+    printf(
+        "%-44s %7.1f kB   goal 100.0   (%u users, %u with video; %.1f -> %.1f MB, peak %.1f)\n",
+        "resident memory per connected video user",
+        (double)(after - before) / 1024 / options->users, options->users, load_served(load),
+        (double)before / 1048576, (double)after / 1048576,
+        (double)load_server_resident_peak(&server) / 1048576);
+    load_free(load);
+}
+
+static void measure_idle(void)
+{
+    static struct load_socket sockets[IDLE_SOCKETS];
+    const uint64_t before = load_server_resident(&server);
+
+    for (unsigned i = 0; i < IDLE_SOCKETS; i++) {
+        if (load_socket_open(&sockets[i], &server.page, NULL, NULL) != RC_OK) {
+            fprintf(stderr, "relay_load: socket %u was refused\n", i);
+            exit(EXIT_FAILURE);
+        }
+        for (unsigned k = i < 8 ? 0 : i - 8; k <= i; k++) /* each joins its namespace */
+            (void)load_socket_read(&sockets[k]);
+    }
+    usleep(1000000);
+    for (unsigned i = 0; i < IDLE_SOCKETS; i++)
+        (void)load_socket_read(&sockets[i]);
+    usleep(1000000);
+    const uint64_t after = load_server_resident(&server);
+
+    printf("%-44s %7.1f kB   goal  14.0   (%d WebSockets; %.1f -> %.1f MB)\n",
+           "resident memory per idle Socket.IO socket",
+           (double)(after - before) / 1024 / IDLE_SOCKETS, IDLE_SOCKETS,
+           (double)before / 1048576, (double)after / 1048576);
+    for (unsigned i = 0; i < IDLE_SOCKETS; i++)
+        load_socket_close(&sockets[i]);
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "";
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    load_server_start(&server, argc > 2 ? argv[2] : "build/meetopia-relay");
+    atexit(stop_server);
+
+    struct load_options options = {
+        .server = server.page,
+        .users = 200,
+        .packet_size = 1200,
+        .frame_packets = 5,
+        .frame_rate = 20,
+        .half_open_max = 16,
+    };
+    if (strcmp(mode, "frames") == 0) {
+        measure_cpu("CPU per packet, frames of five", 2.5, &options);
+    } else if (strcmp(mode, "single") == 0) {
+        options.frame_packets = 1;
+        options.frame_rate = 100;
+        measure_cpu("CPU per packet, one at a time", 8, &options);
+    } else if (strcmp(mode, "delay") == 0) {
+        measure_delay(&options);
+    } else if (strcmp(mode, "users") == 0) {
+        options.users = 500;
+        options.packet_size = 1100;
+        options.frame_packets = 2;
+        options.frame_rate = 30; /* 528 kbit/s */
+        options.audio = true;
+        measure_users(&options);
+    } else if (strcmp(mode, "idle") == 0) {
+        measure_idle();
+    } else {
+        fprintf(stderr, "usage: relay_load frames|single|delay|users|idle [PROGRAM]\n");
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
