@@ -7,63 +7,65 @@
 #define INDEX_MIN 32u
 #define ALIGN 8u
 
-/* In front of each packet in the ring of bytes. Records never wrap: the bytes between `end` and
- * `size` are unused while the ring is wrapped. */
-struct record {
+/* One packet. Records lie apart from the packets and side by side, since each put looks at the
+ * oldest one too: in front of its packet it would be a cache miss for every packet of every
+ * track. Packets never wrap: the bytes between `end` and `size` are unused while the ring is
+ * wrapped. */
+struct packet_ring_record {
     usec_t arrived;
-    uint16_t seq;
+    uint32_t offset;
     uint16_t len;
-    uint32_t total; /* with this header, aligned */
+    uint16_t seq;
 };
 
-static uint32_t record_total(size_t len)
+static uint32_t total_of(size_t len)
 {
-    return (uint32_t)(sizeof(struct record) + len + ALIGN - 1) & ~(ALIGN - 1);
+    return (uint32_t)(len + ALIGN - 1) & ~(ALIGN - 1);
 }
 
-static struct record *record_at(const struct packet_ring *ring, uint32_t offset)
+/* The nth record from the oldest. */
+static struct packet_ring_record *record_at(const struct packet_ring *ring, uint32_t n)
 {
-    return (struct record *)(void *)(ring->bytes + offset); /* offsets are multiples of ALIGN */
+    return &ring->record[(ring->first + n) & (ring->index_size - 1)];
 }
 
-static uint32_t *slot_of(const struct packet_ring *ring, uint16_t seq)
+/* Its place in `record` plus one, 0: none. */
+static uint16_t *slot_of(const struct packet_ring *ring, uint16_t seq)
 {
     return &ring->index[seq & (ring->index_size - 1)];
+}
+
+static uint32_t head_of(const struct packet_ring *ring)
+{
+    return ring->count > 0 ? record_at(ring, 0)->offset : 0;
 }
 
 /* With records, tail == head means full. */
 static bool wrapped(const struct packet_ring *ring)
 {
-    return ring->count > 0 && ring->tail <= ring->head;
+    return ring->count > 0 && ring->tail <= head_of(ring);
 }
 
 static uint32_t used(const struct packet_ring *ring)
 {
     if (ring->count == 0)
         return 0;
-    return wrapped(ring) ? ring->end - ring->head + ring->tail : ring->tail - ring->head;
+    return wrapped(ring) ? ring->end - head_of(ring) + ring->tail : ring->tail - head_of(ring);
 }
 
 static void rewind_empty(struct packet_ring *ring)
 {
-    ring->head = ring->tail = 0;
+    ring->first = ring->tail = 0;
     ring->end = ring->size;
-}
-
-static uint32_t following(const struct packet_ring *ring, uint32_t offset)
-{
-    const uint32_t after = offset + record_at(ring, offset)->total;
-    return after == ring->end ? 0 : after;
 }
 
 static void pop(struct packet_ring *ring)
 {
-    const struct record *oldest = record_at(ring, ring->head);
-    uint32_t *slot = slot_of(ring, oldest->seq);
+    uint16_t *slot = slot_of(ring, record_at(ring, 0)->seq);
 
-    if (*slot == ring->head + 1)
+    if (*slot == ring->first + 1)
         *slot = 0;
-    ring->head = following(ring, ring->head);
+    ring->first = (ring->first + 1) & (ring->index_size - 1);
     if (--ring->count == 0)
         rewind_empty(ring);
     else if (!wrapped(ring))
@@ -72,7 +74,7 @@ static void pop(struct packet_ring *ring)
 
 static void pop_expired(struct packet_ring *ring, usec_t now)
 {
-    while (ring->count > 0 && record_at(ring, ring->head)->arrived + ring->options.keep <= now)
+    while (ring->count > 0 && record_at(ring, 0)->arrived + ring->options.keep <= now)
         pop(ring);
 }
 
@@ -80,10 +82,10 @@ static void pop_expired(struct packet_ring *ring, usec_t now)
 static bool make_place(struct packet_ring *ring, uint32_t total)
 {
     if (wrapped(ring))
-        return ring->head - ring->tail >= total;
+        return head_of(ring) - ring->tail >= total;
     if (ring->size - ring->tail >= total)
         return true;
-    if (ring->count == 0 || ring->head < total)
+    if (ring->count == 0 || head_of(ring) < total)
         return false;
     ring->end = ring->tail;
     ring->tail = 0;
@@ -95,33 +97,38 @@ static bool make_place(struct packet_ring *ring, uint32_t total)
 static int resize(struct packet_ring *ring, uint32_t size, uint32_t index_size)
 {
     uint8_t *bytes = malloc(size);
-    uint32_t *index = calloc(index_size, sizeof *index);
+    struct packet_ring_record *records = malloc(index_size * sizeof *records);
+    uint16_t *index = calloc(index_size, sizeof *index);
 
-    if (!bytes || !index) {
+    if (!bytes || !records || !index) {
         free(bytes);
+        free(records);
         free(index);
         return RC_NOMEM;
     }
 
     struct packet_ring moved = *ring;
     moved.bytes = bytes;
+    moved.record = records;
     moved.index = index;
     moved.size = moved.end = size;
     moved.index_size = index_size;
-    moved.head = moved.tail = 0;
-    for (uint32_t i = 0, from = ring->head; i < ring->count; i++) {
-        const struct record *record = record_at(ring, from);
+    moved.first = moved.tail = 0;
+    for (uint32_t i = 0; i < ring->count; i++) {
+        const struct packet_ring_record *from = record_at(ring, i);
 
-        memcpy(bytes + moved.tail, record, record->total);
-        if (*slot_of(ring, record->seq) == from + 1)
-            *slot_of(&moved, record->seq) = moved.tail + 1;
-        moved.tail += record->total;
-        from = following(ring, from);
+        memcpy(bytes + moved.tail, ring->bytes + from->offset, from->len);
+        records[i] = *from;
+        records[i].offset = moved.tail;
+        if (*slot_of(ring, from->seq) == from - ring->record + 1)
+            *slot_of(&moved, from->seq) = (uint16_t)(i + 1);
+        moved.tail += total_of(from->len);
     }
     /* Exactly full: the next record goes to the front, as in any other ring. */
     if (ring->count > 0 && moved.tail == size)
         moved.tail = 0;
     free(ring->bytes);
+    free(ring->record);
     free(ring->index);
     *ring = moved;
     return RC_OK;
@@ -168,18 +175,21 @@ static int make_room(struct packet_ring *ring, uint32_t total)
 /* Makes room in the index. RC_BAD when the packet is there or a newer one holds its place. */
 static int make_slot(struct packet_ring *ring, uint16_t seq)
 {
+    const uint16_t same =
+        *slot_of(ring, seq); /* looked at before the oldest goes: it may be it */
+    if (same && ring->record[same - 1].seq == seq)
+        return RC_BAD;
+
     while (ring->count >= ring->index_size && grow_index(ring))
         continue;
     while (ring->count >= ring->index_size)
         pop(ring);
 
     for (;;) {
-        const uint32_t taken = *slot_of(ring, seq);
+        const uint16_t taken = *slot_of(ring, seq);
         if (taken == 0)
             return RC_OK;
-        const uint16_t other = record_at(ring, taken - 1)->seq;
-        if (other == seq)
-            return RC_BAD;
+        const uint16_t other = ring->record[taken - 1].seq;
         if (!grow_index(ring))
             return seq16_after(other, seq) ? RC_BAD : RC_OK;
     }
@@ -200,6 +210,7 @@ void packet_ring_init(struct packet_ring *ring, const struct packet_ring_options
 void packet_ring_free(struct packet_ring *ring)
 {
     free(ring->bytes);
+    free(ring->record);
     free(ring->index);
     *ring = (struct packet_ring){.options = ring->options};
 }
@@ -208,7 +219,7 @@ int packet_ring_put(struct packet_ring *ring, uint16_t seq, struct span packet, 
 {
     if (packet.n == 0 || packet.n > PACKET_RING_PACKET_LEN_MAX)
         return RC_BAD;
-    const uint32_t total = record_total(packet.n);
+    const uint32_t total = total_of(packet.n);
 
     pop_expired(ring, now);
     if (ring->index_size > 0) {
@@ -219,10 +230,10 @@ int packet_ring_put(struct packet_ring *ring, uint16_t seq, struct span packet, 
     if (make_room(ring, total) != RC_OK)
         return RC_NOMEM;
 
-    const struct record record = {now, seq, (uint16_t)packet.n, total};
-    memcpy(ring->bytes + ring->tail, &record, sizeof record);
-    memcpy(ring->bytes + ring->tail + sizeof record, packet.p, packet.n);
-    *slot_of(ring, seq) = ring->tail + 1;
+    struct packet_ring_record *record = record_at(ring, ring->count);
+    *record = (struct packet_ring_record){now, ring->tail, (uint16_t)packet.n, seq};
+    memcpy(ring->bytes + ring->tail, packet.p, packet.n);
+    *slot_of(ring, seq) = (uint16_t)(record - ring->record + 1);
     ring->count++;
     ring->tail += total;
     if (ring->tail == ring->size) {
@@ -239,14 +250,14 @@ bool packet_ring_get(const struct packet_ring *ring, uint16_t seq, usec_t now,
 {
     if (ring->count == 0)
         return false;
-    const uint32_t taken = *slot_of(ring, seq);
+    const uint16_t taken = *slot_of(ring, seq);
     if (taken == 0)
         return false;
-    const struct record *record = record_at(ring, taken - 1);
+    const struct packet_ring_record *record = &ring->record[taken - 1];
     if (record->seq != seq || record->arrived + ring->options.keep <= now)
         return false;
 
-    out->packet = (struct span){ring->bytes + taken - 1 + sizeof *record, record->len};
+    out->packet = (struct span){ring->bytes + record->offset, record->len};
     out->arrived = record->arrived;
     return true;
 }
@@ -268,7 +279,7 @@ void packet_ring_tick(struct packet_ring *ring, usec_t now)
 {
     pop_expired(ring, now);
 
-    const uint32_t spare = ring->peak / 8 + (uint32_t)sizeof(struct record);
+    const uint32_t spare = ring->peak / 8 + ALIGN;
     const uint32_t needed = clamp(ring->peak + spare, SIZE_MIN, ring->size) & ~(ALIGN - 1);
     if (ring->count == 0 && ring->peak == 0)
         packet_ring_free(ring);
@@ -280,5 +291,5 @@ void packet_ring_tick(struct packet_ring *ring, usec_t now)
 
 size_t packet_ring_memory(const struct packet_ring *ring)
 {
-    return ring->size + ring->index_size * sizeof *ring->index;
+    return ring->size + ring->index_size * (sizeof *ring->record + sizeof *ring->index);
 }

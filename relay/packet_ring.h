@@ -18,7 +18,7 @@
 #define PACKET_RING_PACKET_LEN_MAX 2048
 
 struct packet_ring_options {
-    uint32_t bytes_max;   /* of packet memory, headers included */
+    uint32_t bytes_max;   /* of packet memory; 18 more for each packet of the index */
     uint32_t packets_max; /* a power of two, at most PACKET_RING_PACKETS_MAX */
     usec_t keep;          /* older packets are not found any more */
 };
@@ -35,14 +35,18 @@ struct packet_ring_options {
     ((struct packet_ring_options){                                                             \
         .bytes_max = 16 * 1024, .packets_max = 64, .keep = MSEC(1000)})
 
+struct packet_ring_record;
+
 struct packet_ring {
     struct packet_ring_options options;
-    uint8_t *bytes;  /* owned */
-    uint32_t *index; /* owned; offset plus one by seq & (index_size - 1), 0: none */
+    uint8_t *bytes;                    /* owned */
+    struct packet_ring_record *record; /* owned; index_size of them, a ring too */
+    uint16_t *index; /* owned; place in `record` plus one by seq & (index_size - 1), 0: none */
     uint32_t size, index_size;
-    uint32_t head, tail, end; /* oldest record, next record, where the bytes wrap */
-    uint32_t count;           /* records, those included that the index lost */
-    uint32_t peak;            /* most bytes in use since the last tick */
+    uint32_t first;     /* place of the oldest record */
+    uint32_t tail, end; /* where the next packet goes, where the bytes wrap */
+    uint32_t count;     /* records, those included that the index lost */
+    uint32_t peak;      /* most bytes in use since the last tick */
 };
 
 struct packet_ring_entry {

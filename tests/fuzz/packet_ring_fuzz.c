@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (uint16_t i = 0; i < 130; i++)
             check(&ring, model, (uint16_t)(seq + 2 - i), now);
         check_latest(&ring, model, now);
-        MUST(packet_ring_memory(&ring) <= options.bytes_max + 4 * options.packets_max);
+        MUST(packet_ring_memory(&ring) <= options.bytes_max + 18 * options.packets_max);
         MUST(ring.count <= options.packets_max);
     }
     now += SEC(100);
