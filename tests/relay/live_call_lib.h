@@ -1,0 +1,70 @@
+/*
+ * tests/relay/live_call_lib.h - a real relay, its threads and sockets on the loopback, with
+ * synthetic clients (media_client) that have a socket each. One world at a time; the test's
+ * thread is the control thread.
+ */
+#ifndef TESTS_RELAY_LIVE_CALL_LIB_H
+#define TESTS_RELAY_LIVE_CALL_LIB_H
+
+#include "relay/relay.h"
+#include "tests/sim/media_client_lib.h"
+
+#define LIVE_GUESTS_MAX 16
+#define LIVE_PATIENCE SEC(20) /* a machine under ThreadSanitizer and load */
+
+struct live_options {
+    unsigned workers;         /* 0: 1 */
+    uint32_t control_mailbox; /* 0: the usual one */
+    uint32_t max_peers;       /* 0: 100 */
+    uint32_t max_handshakes;  /* 0: 100 */
+};
+
+struct live_guest {
+    struct media_client *client; /* owned; NULL: the place is free */
+    struct relay_peer *peer;     /* of the relay's; NULL: closed */
+    int fd;                      /* connected to the server */
+    struct event *readable;
+    struct address server;
+    bool mute; /* sends nothing, as one that vanished */
+    bool deaf; /* what comes is thrown away */
+    unsigned connected, failed, qualities;
+    enum refusal why;
+    uint64_t bytes_in, bytes_out;
+};
+
+struct live_world {
+    struct loop *control;
+    struct relay *relay; /* NULL: stopped */
+    struct live_guest guest[LIVE_GUESTS_MAX];
+    unsigned guests; /* places ever taken */
+    uint32_t clients_made;
+};
+
+/* Ends the world before. */
+struct live_world *live_begin(const struct live_options *options);
+void live_end(void);
+/* The relay ends; the clients stay, to look at what they heard. */
+void live_stop_relay(void);
+
+/* A client that has offered and got its answer; its number. VP8 of 300 kbit/s and Opus. */
+unsigned live_add(void);
+/* The user is gone: the relay closes the peer. The client's socket stays. */
+void live_close(unsigned guest);
+/* Offers again from a fresh PeerConnection: the peer is replaced, the client is another one. */
+void live_replace(unsigned guest);
+void live_link(unsigned a, unsigned b);
+void live_unlink(unsigned a, unsigned b);
+void live_start_media(void);
+
+void live_run(usec_t duration);
+/* False: it did not come true within the patience. */
+bool live_until(bool (*is_true)(void), usec_t patience);
+bool live_all_connected(void);
+
+/* Packets of video and sound that came to a guest so far. */
+uint64_t live_video_packets(unsigned guest);
+uint64_t live_audio_packets(unsigned guest);
+/* Waits until both see and hear more than before; fails the test otherwise. */
+void live_expect_media(unsigned a, unsigned b);
+
+#endif
