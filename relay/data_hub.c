@@ -22,8 +22,7 @@ struct data_hub {
     _Atomic uint32_t queued[QUEUED_SLOTS]; /* packets posted and not delivered yet */
 };
 
-/* --- on the hub's thread
- * ---------------------------------------------------------------------- */
+/* --- on the hub's thread ------------------------------------------------------------------ */
 
 /* The switch wants to be woken at short, regular times or not at all. */
 static void rearm(struct data_hub *hub)
@@ -52,8 +51,7 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* --- what others post
- * ------------------------------------------------------------------------- */
+/* --- what others post --------------------------------------------------------------------- */
 
 struct pair_message {
     uint64_t a, b;
@@ -202,8 +200,7 @@ int data_hub_packet(struct data_hub *hub, uint64_t peer, struct span packet)
     return rc;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 
 static void register_metrics(struct data_switch_stats *s)
 {

@@ -53,8 +53,7 @@ struct data_end {
     struct channel channel[DATA_CHANNELS_MAX];
 };
 
-/* --- channels of one end ---------------------------------------------------------------------
- */
+/* --- channels of one end ------------------------------------------------------------------ */
 
 /* The channel after `c`, the first one after NULL; NULL after the last. */
 static struct channel *next_channel(struct data_end *end, const struct channel *c)
@@ -136,8 +135,7 @@ static bool set_names(struct channel *c, struct span label, struct span protocol
     return true;
 }
 
-/* --- what is to be sent
- * ------------------------------------------------------------------------ */
+/* --- what is to be sent ------------------------------------------------------------------- */
 
 static int send_dcep(struct data_end *end, uint16_t stream, const uint8_t *bytes, size_t n)
 {
@@ -231,8 +229,7 @@ void data_end_flush(struct data_end *end)
     let_go_partner(end);
 }
 
-/* --- pairs
- * -------------------------------------------------------------------------------------- */
+/* --- pairs -------------------------------------------------------------------------------- */
 
 static void join_channels(struct channel *a, struct channel *b)
 {
@@ -316,8 +313,7 @@ static void pair_singles(struct data_end *end)
             open_mirror(partner, c);
 }
 
-/* --- closing
- * ------------------------------------------------------------------------------------- */
+/* --- closing ------------------------------------------------------------------------------ */
 
 static void close_half(struct data_end *end, struct channel *c)
 {
@@ -377,18 +373,20 @@ static void resolve_glare(struct data_end *end, struct channel *own)
     }
 }
 
+/* The client is gone, or begins anew: what was opened for it goes, what others own stays. */
 static void forget_channels(struct data_end *end)
 {
     for (struct channel *c = NULL; (c = next_channel(end, c));) {
-        if (c->origin != ORIGIN_AGREED)
-            close_twin(end, c);
+        struct channel *twin = c->twin;
+
         give_place(end, c);
+        if (twin && twin->origin == ORIGIN_MIRROR)
+            close_half(end->partner, twin);
     }
     end->refused = end->refused_owes = 0;
 }
 
-/* --- DCEP
- * ---------------------------------------------------------------------------------------- */
+/* --- DCEP --------------------------------------------------------------------------------- */
 
 /* There is no answer that says no: the stream is reset (RFC 8832 section 6). */
 static void refuse_stream(struct data_end *end, uint16_t stream, enum refusal why)
@@ -473,8 +471,7 @@ static void on_dcep(struct data_end *end, const struct sctp_message *message)
         on_ack(end, message->stream);
 }
 
-/* --- messages
- * -------------------------------------------------------------------------------------- */
+/* --- messages ----------------------------------------------------------------------------- */
 
 static bool is_well_formed(const struct sctp_message *message)
 {
@@ -611,8 +608,7 @@ void data_end_reset_done(struct data_end *end, uint16_t stream)
     drop_if_done(end, c);
 }
 
-/* --- links
- * ---------------------------------------------------------------------------------------- */
+/* --- links -------------------------------------------------------------------------------- */
 
 static void part_channels(struct data_end *end)
 {
@@ -658,8 +654,7 @@ struct data_end *data_link_partner(const struct data_end *end)
     return end->partner;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------ */
+/* --- life --------------------------------------------------------------------------------- */
 
 int data_end_create(struct data_end **out, const struct data_end_output *output,
                     struct data_link_stats *stats, bool dtls_client)

@@ -37,8 +37,7 @@ static struct entry *find(struct data_switch *sw, uint64_t id)
     return entry;
 }
 
-/* --- what an end wants
- * ------------------------------------------------------------------------ */
+/* --- what an end wants -------------------------------------------------------------------- */
 
 static int on_send(void *arg, const struct sctp_message *message)
 {
@@ -65,8 +64,7 @@ static void on_wake(void *arg)
     TAILQ_INSERT_TAIL(&entry->sw->woken, entry, next_woken);
 }
 
-/* --- associations
- * ----------------------------------------------------------------------------- */
+/* --- associations ------------------------------------------------------------------------- */
 
 static void count_associations(struct data_switch *sw, int change)
 {
@@ -188,8 +186,7 @@ static void pump_all(struct data_switch *sw)
     }
 }
 
-/* --- packets and time
- * ------------------------------------------------------------------------- */
+/* --- packets and time --------------------------------------------------------------------- */
 
 /* From inside usrsctp. */
 static void on_packet(void *arg, uint64_t id, struct span packet)
@@ -229,8 +226,7 @@ void data_switch_tick(struct data_switch *sw, usec_t now)
     sw->tick_due = counter_get(&sw->stats.associations) ? now + SCTP_TICK : USEC_NEVER;
 }
 
-/* --- peers
- * ------------------------------------------------------------------------------------ */
+/* --- peers -------------------------------------------------------------------------------- */
 
 int data_switch_open(struct data_switch *sw, const struct data_switch_peer *peer)
 {
@@ -295,8 +291,7 @@ void data_switch_unlink(struct data_switch *sw, uint64_t a, uint64_t b)
     pump_all(sw);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 
 int data_switch_create(struct data_switch **out, const struct data_switch_output *output)
 {
