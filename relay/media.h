@@ -19,6 +19,7 @@
 #include "relay/ice.h"
 #include "relay/outbox.h"
 #include "relay/peer_clock.h"
+#include "relay/quality.h"
 #include "relay/rtp_extension.h"
 #include "relay/sdp_negotiated.h"
 
@@ -44,18 +45,11 @@ enum media_event_kind {
     MEDIA_EVENT_QUALITY,   /* `quality` */
 };
 
-struct media_quality_report {
-    uint32_t rtt; /* microseconds */
-    float up_loss, down_loss;
-    uint32_t up_jitter, down_jitter; /* microseconds */
-    uint64_t up_bitrate, down_bitrate, down_estimate;
-};
-
 struct media_event {
     enum media_event_kind kind;
     enum refusal why;
     bool silent;
-    struct media_quality_report quality;
+    struct relay_quality quality;
 };
 
 /* What one track of a peer is, for a worker that only forwards it. */

@@ -406,7 +406,7 @@ void peer_quality(struct peer *peer, usec_t now)
         peer->video_out.packets ? &peer->video_out : &peer->audio_out;
     const uint32_t clock_rate = out->media == MEDIA_VIDEO ? 90 : 48; /* per millisecond */
     struct media_event event = {.kind = MEDIA_EVENT_QUALITY};
-    struct media_quality_report *quality = &event.quality;
+    struct relay_quality *quality = &event.quality;
 
     quality->rtt = (uint32_t)peer->leg.rtt;
     quality->up_loss = (float)stats->fraction_lost / 256.0f;

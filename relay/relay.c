@@ -59,8 +59,6 @@ struct relay {
 
 static void tell(struct relay *relay, struct relay_peer *peer, const struct media_event *event)
 {
-    const struct media_quality_report *q = &event->quality;
-
     switch (event->kind) {
     case MEDIA_EVENT_CONNECTED:
         relay->events.state(peer->user, RELAY_PEER_CONNECTED, REFUSAL_NONE);
@@ -72,16 +70,7 @@ static void tell(struct relay *relay, struct relay_peer *peer, const struct medi
         relay->events.silence(peer->user, event->silent);
         break;
     case MEDIA_EVENT_QUALITY:
-        relay->events.quality(peer->user, &(struct relay_quality){
-                                              .rtt = q->rtt,
-                                              .up_loss = q->up_loss,
-                                              .down_loss = q->down_loss,
-                                              .up_jitter = q->up_jitter,
-                                              .down_jitter = q->down_jitter,
-                                              .up_bitrate = q->up_bitrate,
-                                              .down_bitrate = q->down_bitrate,
-                                              .down_estimate = q->down_estimate,
-                                          });
+        relay->events.quality(peer->user, &event->quality);
         break;
     }
 }

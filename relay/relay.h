@@ -14,6 +14,7 @@
 #include "core/loop.h"
 #include "core/refusal.h"
 #include "relay/codec.h"
+#include "relay/quality.h"
 
 #define RELAY_WORKERS_MAX 64
 #define RELAY_ADDRESSES_MAX 16
@@ -39,14 +40,6 @@ struct relay_options {
 };
 
 enum relay_peer_state { RELAY_PEER_CONNECTING, RELAY_PEER_CONNECTED, RELAY_PEER_FAILED };
-
-/* Of the last 5 s. Times in microseconds, ratios 0..1, bitrates in bit/s. up: client to us. */
-struct relay_quality {
-    uint32_t rtt;
-    float up_loss, down_loss;
-    uint32_t up_jitter, down_jitter;
-    uint64_t up_bitrate, down_bitrate, down_estimate;
-};
 
 /* Called on the control thread. `user` is what relay_offer was given. */
 struct relay_events {
