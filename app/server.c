@@ -48,7 +48,8 @@ struct server {
     struct relay *relay;
     struct media_service media;
     struct timer shutdown;
-    usec_t shutdown_at;
+    usec_t shutdown_at; /* when the grace ends; 0: not asked yet */
+    bool port_closed;
 };
 
 /* --- relay -------------------------------------------------------------------------------- */
@@ -315,21 +316,10 @@ static double read_peers(void *arg)
 /* A number that cannot be registered is missing on the page: no reason not to serve. */
 static void register_metrics(struct server *server)
 {
-    static const char *const classes[] = {
-        NULL,           "class=\"1xx\"", "class=\"2xx\"", "class=\"3xx\"", "class=\"4xx\"",
-        "class=\"5xx\""};
-    struct http_stats *http = http_server_stats(server->http);
-
     (void)metrics_add_callback("meetopia_tcp_connections", "", "open TCP connections",
                                METRIC_GAUGE, read_connections, server);
     (void)metrics_add_callback("meetopia_peer_connections", "", "peer connections",
                                METRIC_GAUGE, read_peers, server);
-    (void)metrics_add("meetopia_http_requests_total", "", "HTTP requests", METRIC_COUNTER,
-                      &http->requests);
-    for (size_t i = 1; i < ARRAY_LEN(classes); i++)
-        (void)metrics_add("meetopia_http_responses_total", classes[i],
-                          "HTTP responses by class of status", METRIC_COUNTER,
-                          &http->responses[i]);
     (void)metrics_add("meetopia_loop_stalls_total", "thread=\"control\"",
                       "handlers that held their loop for more than 10 ms", METRIC_COUNTER,
                       &loop_stats(server->loop)->stalls);
@@ -337,21 +327,30 @@ static void register_metrics(struct server *server)
 
 /* --- life --------------------------------------------------------------------------------- */
 
-/* Every client has read what it was told, and every answer is written. */
-static bool is_idle(const struct server *server)
+/* The port stays open as long as somebody has something to fetch: who polls comes once more for
+ * the last words, and needs a connection for it. Newcomers are told that the server goes. */
+static void close_port(struct server *server)
 {
-    return sio_server_sessions(server->sio) == 0 &&
-           counter_get(&http_server_stats(server->http)->connections_open) == 0;
+    if (server->port_closed)
+        return;
+    server->port_closed = true;
+    for (size_t i = 0; i < server->listeners; i++)
+        listener_stop(server->listener[i]);
+    http_server_drain(server->http);
 }
 
 static void on_shutdown_timer(struct timer *timer, void *arg, usec_t now)
 {
     struct server *server = arg;
+    const bool all_told = sio_server_sessions(server->sio) == 0;
 
-    if (now >= server->shutdown_at || is_idle(server))
+    if (all_told)
+        close_port(server);
+    const bool all_read =
+        all_told && counter_get(&http_server_stats(server->http)->connections_open) == 0;
+    if (now >= server->shutdown_at || all_read ||
+        timers_set(loop_timers(server->loop), timer, now + SHUTDOWN_POLL) != RC_OK)
         loop_stop(server->loop);
-    else
-        (void)timers_set(loop_timers(server->loop), timer, now + SHUTDOWN_POLL);
 }
 
 int server_start(struct server **out, struct loop *loop, const struct settings *settings,
@@ -472,18 +471,15 @@ void server_shutdown(struct server *server)
 {
     const usec_t now = loop_now(server->loop);
 
-    if (timer_is_set(&server->shutdown)) { /* asked twice: at once */
+    if (server->shutdown_at) { /* asked twice: at once */
         loop_stop(server->loop);
         return;
     }
     log_info("app", "shutting down: %u people are told", lobby_users(server->lobby));
     server->shutdown_at = now + server->settings->shutdown_grace;
-    for (size_t i = 0; i < server->listeners; i++)
-        listener_stop(server->listener[i]);
     lobby_drain(server->lobby, server->settings->shutdown_grace);
     sio_server_shutdown(server->sio);
-    http_server_drain(server->http);
-    (void)timers_set(loop_timers(server->loop), &server->shutdown, now + SHUTDOWN_POLL);
+    on_shutdown_timer(&server->shutdown, server, now);
 }
 
 void server_free(struct server *server)
@@ -492,8 +488,6 @@ void server_free(struct server *server)
         return;
     timers_clear(loop_timers(server->loop), &server->shutdown);
     metrics_remove(server, sizeof *server);
-    if (server->http)
-        metrics_remove(http_server_stats(server->http), sizeof(struct http_stats));
     metrics_remove(loop_stats(server->loop), sizeof(struct loop_stats));
     for (size_t i = 0; i < server->listeners; i++)
         listener_stop(server->listener[i]);

@@ -42,6 +42,10 @@ void status_health(struct http_request *request, void *arg)
 {
     const struct status_pages *pages = arg;
 
+    if (lobby_is_draining(pages->lobby)) { /* a load balancer should send people elsewhere */
+        http_refuse(request, 503, REFUSAL_SHUTTING_DOWN);
+        return;
+    }
     respond_json(request, json_pack("{s:s, s:s}", "status", "ok", "version", pages->version));
 }
 
