@@ -19,11 +19,6 @@ static struct media_stats *stats_of(const struct peer *peer)
 
 /* --- deadlines -------------------------------------------------------------------------------- */
 
-static usec_t earlier(usec_t a, usec_t b)
-{
-    return a < b ? a : b;
-}
-
 static usec_t deadline(const struct peer *peer)
 {
     usec_t due = ice_deadline(&peer->ice);

@@ -134,7 +134,12 @@ usec_t peer_rtcp_deadline(const struct peer *peer);
 void peer_rtcp_bye(struct peer *peer);
 void peer_quality(struct peer *peer, usec_t now);
 
-/* --- media.c, for the three ------------------------------------------------------------------- */
+static inline usec_t earlier(usec_t a, usec_t b)
+{
+    return a < b ? a : b;
+}
+
+/* --- media.c, for all of these ---------------------------------------------------------------- */
 
 struct media_context {
     struct ice_agent *ice;

@@ -365,15 +365,12 @@ void peer_rtcp_poll(struct peer *peer, usec_t now)
     close_datagram(&mouth);
 }
 
-static usec_t earlier(usec_t a, usec_t b)
-{
-    return a < b ? a : b;
-}
-
 usec_t peer_rtcp_deadline(const struct peer *peer)
 {
-    usec_t due = rtcp_schedule_deadline(&peer->schedule);
+    if (!peer->srtp_out)
+        return USEC_NEVER; /* peer_rtcp_poll would leave everything due */
 
+    usec_t due = rtcp_schedule_deadline(&peer->schedule);
     due = earlier(due, nack_generator_deadline(&peer->audio_in.nack));
     due = earlier(due, nack_generator_deadline(&peer->video_in.nack));
     due = earlier(due, silence_deadline(&peer->audio_in.silence));

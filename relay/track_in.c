@@ -39,6 +39,8 @@ void track_in_configure(struct track_in *track, const struct sdp_negotiated_medi
     track->red_payload_type = negotiated->payload_type[CODEC_RED];
     track->rtx_payload_type = negotiated->payload_type[CODEC_RTX];
     track->feedback = negotiated->feedback;
+    if (!track->present || !(track->feedback & FEEDBACK_NACK))
+        nack_generator_reset(&track->nack); /* nobody would ask, and its deadline stay due */
 
     memset(&track->extensions, 0, sizeof track->extensions);
     for (unsigned kind = 1; kind < RTP_EXTENSION_COUNT; kind++)
