@@ -74,6 +74,7 @@
     X(ICE_TIMEOUT, "ice_timeout", "no ICE check arrived in time")                              \
     X(ICE_CONSENT_EXPIRED, "ice_consent_expired", "the client was silent for 30 seconds")      \
     X(DTLS_TOO_MANY, "dtls_too_many", "too many DTLS handshakes are half open")                \
+    X(DTLS_UNEXPECTED, "dtls_unexpected", "DTLS datagram before, after or beside its session") \
     X(DTLS_FAILED, "dtls_failed", "the DTLS handshake failed")                                 \
     X(DTLS_TIMEOUT, "dtls_timeout", "the DTLS handshake took too long")                        \
     X(DTLS_FINGERPRINT, "dtls_fingerprint", "the certificate does not match the fingerprint")  \

@@ -197,6 +197,19 @@ static enum refusal take_in(struct dtls_session *session)
     return rc > 0 ? REFUSAL_NONE : on_ssl_error(session, rc);
 }
 
+/*
+ * RFC 6347 sections 4.1 and 4.2.2: type, version (2), epoch (2), sequence number (6), length (2);
+ * then the handshake's message type.
+ */
+bool dtls_is_client_hello(struct span datagram)
+{
+    enum { HANDSHAKE = 22, MAJOR = 0xfe, CLIENT_HELLO = 1, RECORD_HEADER = 13, MESSAGE_HEADER = 12 };
+    const uint8_t *p = datagram.p;
+
+    return datagram.n >= RECORD_HEADER + MESSAGE_HEADER && p[0] == HANDSHAKE && p[1] == MAJOR &&
+           load_be16(p + 3) == 0 && p[RECORD_HEADER] == CLIENT_HELLO;
+}
+
 enum refusal dtls_input(struct dtls_session *session, struct span datagram, usec_t now)
 {
     enum refusal why = REFUSAL_NONE;

@@ -47,6 +47,7 @@ struct media {
     struct media_context context;
     struct media_output output;
     uint32_t max_peers;
+    struct handshake_queue handshakes;
     struct stun_budget stun_budget;
     struct address_entry *addresses;
     struct ufrag_entry *ufrags;
@@ -359,11 +360,12 @@ int media_create(struct media **out, const struct media_options *options,
         return RC_NOMEM;
     media->output = *output;
     media->max_peers = options->max_peers;
+    handshake_queue_init(&media->handshakes, options->max_handshakes);
     media->context = (struct media_context){
         .dtls = options->dtls,
         .srtp = options->srtp,
         .timers = options->timers,
-        .max_handshakes = options->max_handshakes,
+        .handshakes = &media->handshakes,
         .max_bitrate = options->max_bitrate,
     };
 

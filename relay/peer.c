@@ -119,14 +119,27 @@ static void send_dtls(struct peer *peer)
     }
 }
 
-static void set_half_open(struct peer *peer, bool half_open)
+static void count_handshakes(const struct peer *peer)
 {
-    struct counter *handshakes = &stats_of(peer)->handshakes;
+    counter_set(&stats_of(peer)->handshakes, media_context(peer->media)->handshakes->count);
+}
 
-    if (peer->half_open == half_open)
-        return;
-    peer->half_open = half_open;
-    counter_set(handshakes, counter_get(handshakes) + (half_open ? 1 : (uint64_t)-1));
+/* The handshake is over, either way. */
+static void leave_queue(struct peer *peer)
+{
+    handshake_queue_remove(media_context(peer->media)->handshakes, &peer->handshake);
+    count_handshakes(peer);
+}
+
+/* It took its time while others wait for its place. */
+static void give_way(struct handshake *handshake)
+{
+    struct peer *peer = (struct peer *)((char *)handshake - offsetof(struct peer, handshake));
+
+    dtls_session_free(peer->dtls);
+    peer->dtls = NULL;
+    fail(peer, refuse(REFUSAL_DTLS_TIMEOUT));
+    media_mark_dirty(peer->media, peer);
 }
 
 static void start_dtls(struct peer *peer, usec_t now)
@@ -137,14 +150,19 @@ static void start_dtls(struct peer *peer, usec_t now)
         .expected = peer->expected,
         .srtp_required = !peer->has_data,
     };
+    struct handshake *evicted;
 
-    if (counter_get(&stats_of(peer)->handshakes) >= context->max_handshakes) {
+    if (handshake_queue_add(context->handshakes, &peer->handshake, now, &evicted) != RC_OK) {
         refuse(REFUSAL_DTLS_TOO_MANY); /* the client sends its ClientHello again */
         return;
     }
-    if (dtls_session_create(&peer->dtls, context->dtls, &options, now) != RC_OK)
+    if (evicted)
+        give_way(evicted);
+    if (dtls_session_create(&peer->dtls, context->dtls, &options, now) != RC_OK) {
+        leave_queue(peer);
         return;
-    set_half_open(peer, true);
+    }
+    count_handshakes(peer);
     send_dtls(peer);
 }
 
@@ -169,7 +187,7 @@ static void connected(struct peer *peer, usec_t now)
     const struct media_event event = {.kind = MEDIA_EVENT_CONNECTED};
     struct dtls_keys keys;
 
-    set_half_open(peer, false);
+    leave_queue(peer);
     if (dtls_keys(peer->dtls, &keys) == RC_OK) {
         const int rc = make_srtp(peer, &keys);
         explicit_bzero(&keys, sizeof keys);
@@ -192,7 +210,7 @@ static void follow_dtls(struct peer *peer, enum refusal result, usec_t now)
 {
     send_dtls(peer);
     if (result != REFUSAL_NONE) {
-        set_half_open(peer, false);
+        leave_queue(peer);
         fail(peer, result);
         return;
     }
@@ -202,7 +220,7 @@ static void follow_dtls(struct peer *peer, enum refusal result, usec_t now)
             connected(peer, now);
         break;
     case DTLS_CLOSED:
-        set_half_open(peer, false);
+        leave_queue(peer);
         fail(peer, REFUSAL_NONE);
         break;
     default:
@@ -220,14 +238,20 @@ static void read_data(struct peer *peer)
             media_emit_data(peer->media, peer, (struct span){record, len});
 }
 
+/* A session is made for what begins one: a record of epoch 0 with a ClientHello in it. */
+static bool may_begin(const struct peer *peer, struct span datagram)
+{
+    return !peer->dtls_client && dtls_is_client_hello(datagram);
+}
+
 void peer_dtls(struct peer *peer, struct span datagram, usec_t now)
 {
     media_mark_dirty(peer->media, peer);
-    if (peer->state == PEER_FAILED)
-        return;
-    if (!peer->dtls)
+    if (peer->state == PEER_CONNECTING && !peer->dtls && may_begin(peer, datagram))
         start_dtls(peer, now);
-    if (!peer->dtls || dtls_released(peer->dtls))
+    else if (!peer->dtls || peer->state == PEER_FAILED || dtls_released(peer->dtls))
+        refuse(REFUSAL_DTLS_UNEXPECTED);
+    if (!peer->dtls || peer->state == PEER_FAILED || dtls_released(peer->dtls))
         return;
 
     peer->dtls_used = true;
@@ -378,7 +402,7 @@ void peer_free(struct peer *peer, usec_t now)
         send_dtls(peer);
     }
     outbox_flush(context->outbox); /* the route and the SRTP contexts go away */
-    set_half_open(peer, false);
+    leave_queue(peer);
     timers_clear(context->timers, &peer->timer);
     track_out_free(&peer->audio_out);
     track_out_free(&peer->video_out);

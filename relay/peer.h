@@ -11,6 +11,7 @@
 
 #include "core/timer.h"
 #include "relay/bandwidth.h"
+#include "relay/handshake_queue.h"
 #include "relay/media.h"
 #include "relay/peer_clock.h"
 #include "relay/rtcp_schedule.h"
@@ -43,7 +44,8 @@ struct peer {
     struct ice_session ice;
     struct dtls_session *dtls; /* owned; NULL before the first datagram */
     struct fingerprint expected;
-    bool dtls_client, has_data, half_open;
+    bool dtls_client, has_data;
+    struct handshake handshake; /* queued while it is half open */
     bool dtls_used; /* since its buffers were given back last */
     usec_t connected_at;
     struct srtp_context *srtp_in, *srtp_out; /* owned; NULL before keys */
@@ -147,7 +149,7 @@ struct media_context {
     struct srtp_engine *srtp;
     struct timers *timers;
     struct outbox *outbox;
-    uint32_t max_handshakes;
+    struct handshake_queue *handshakes;
     uint64_t max_bitrate;
 };
 
