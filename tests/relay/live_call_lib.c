@@ -70,7 +70,10 @@ static void on_send(void *arg, const uint8_t *data, size_t len)
 
     if (guest->mute)
         return;
-    guest->bytes_out += len;
+    MUST(len <= LIVE_DATAGRAM_MAX);
+    struct live_datagram *kept = &guest->sent[datagram_classify((struct span){data, len})];
+    memcpy(kept->bytes, data, len);
+    kept->len = len;
     (void)send(guest->fd, data, len, MSG_DONTWAIT);
 }
 
@@ -86,8 +89,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
         if (n < 0)
             return;
-        guest->bytes_in += (size_t)n;
-        if (!guest->deaf)
+        if (!guest->deaf_to_dtls ||
+            datagram_classify((struct span){bytes, (size_t)n}) != DATAGRAM_DTLS)
             media_client_input(guest->client, bytes, (size_t)n, now);
     }
 }

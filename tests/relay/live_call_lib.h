@@ -10,6 +10,7 @@
 #include "tests/sim/media_client_lib.h"
 
 #define LIVE_GUESTS_MAX 16
+#define LIVE_DATAGRAM_MAX 2048
 #define LIVE_PATIENCE SEC(20) /* a machine under ThreadSanitizer and load */
 
 struct live_options {
@@ -19,17 +20,23 @@ struct live_options {
     uint32_t max_handshakes;  /* 0: 100 */
 };
 
+/* A datagram that a guest has sent. */
+struct live_datagram {
+    size_t len;
+    uint8_t bytes[LIVE_DATAGRAM_MAX];
+};
+
 struct live_guest {
     struct media_client *client; /* owned; NULL: the place is free */
     struct relay_peer *peer;     /* of the relay's; NULL: closed */
     int fd;                      /* connected to the server */
     struct event *readable;
     struct address server;
-    bool mute; /* sends nothing, as one that vanished */
-    bool deaf; /* what comes is thrown away */
+    bool mute;         /* sends nothing, as one that vanished */
+    bool deaf_to_dtls; /* what comes of it is thrown away: the handshake stays half open */
     unsigned connected, failed, qualities;
     enum refusal why;
-    uint64_t bytes_in, bytes_out;
+    struct live_datagram sent[DATAGRAM_RTCP + 1]; /* the last by enum datagram_kind */
 };
 
 struct live_world {
