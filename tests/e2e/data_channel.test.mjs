@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 
 import { startChromium } from './lib/chromium.mjs';
 import { dataPage } from './lib/data_page.mjs';
+import { startFirefox } from './lib/firefox.mjs';
 import { until } from './lib/person.mjs';
 import { startRelay } from './lib/relay.mjs';
 import { startSite } from './lib/site.mjs';
@@ -26,8 +27,8 @@ after(async () => {
 });
 
 /** Somebody with these channels of their own, connected to the relay and not matched. */
-async function someone(own, options = {}) {
-    const person = await chromium.person(`${site.url}/data?relay=${encodeURIComponent(relay.url)}`);
+async function someone(own, { browser = chromium, ...options } = {}) {
+    const person = await browser.person(`${site.url}/data?relay=${encodeURIComponent(relay.url)}`);
     await person.evaluate((options) => begin(options), { own, ...options });
     return person;
 }
@@ -252,4 +253,64 @@ test('an association that cannot come about leaves sound and picture alone', LIM
     await until(async () => (await refused()) > before, 'its packets were not counted');
     await channel(a, 'chat', { state: 'connecting' });
     await Promise.all([a.seesAndHears(), b.seesAndHears()]);
+});
+
+test('the client library opens data channels when it is asked to', LIMIT, async () => {
+    const begin = async () => {
+        const { MeetopiaClient } = await import('/meetopia-client.js');
+        globalThis.client = new MeetopiaClient({ dataChannels: { game: { ordered: false } } });
+        globalThis.got = [];
+        client.on('data-channel', ({ channel, own }) => {
+            if (own) globalThis.game = channel;
+            channel.onmessage = ({ data }) => got.push(data);
+        });
+        await client.start();
+    };
+    const people = await Promise.all([chromium.person(relay.url), chromium.person(relay.url)]);
+    for (const person of people) await person.evaluate(begin);
+    const [a, b] = people;
+    for (const person of people)
+        await until(
+            () => person.evaluate(() => client.state === 'connected' && game.readyState === 'open'),
+            'never connected',
+        );
+    await a.evaluate(() => game.send('your move'));
+    await until(() => b.evaluate(() => got.includes('your move')), 'never heard');
+    await b.evaluate(() => game.send(new Uint8Array([1, 2, 3])));
+    await until(() => a.evaluate(() => got.length === 1), 'never heard');
+});
+
+test('Firefox and Chromium', LIMIT, async () => {
+    const firefox = await startFirefox();
+    try {
+        const [a, b] = await Promise.all([
+            someone([{ label: 'fire', init: { ordered: false, maxRetransmits: 9 } }], {
+                browser: firefox,
+            }),
+            someone([{ label: 'chrome', init: { maxPacketLifeTime: 9000 } }]),
+        ]);
+        await match(a, b);
+        const fire = await channel(b, 'fire', { mirrored: true });
+        assert.deepEqual([fire.ordered, fire.retransmits, fire.lifetime], [false, 9, null]);
+        const chrome = await channel(a, 'chrome', { mirrored: true });
+        assert.deepEqual([chrome.ordered, chrome.retransmits, chrome.lifetime], [true, null, 9000]);
+        await say(a, 'fire', 'to Chromium');
+        await hears(b, (m) => m.data === 'to Chromium', 'Firefox');
+        await say(b, 'chrome', 'to Firefox');
+        await hears(a, (m) => m.data === 'to Firefox', 'Chromium');
+        for (const [from, to, label] of [[a, b, 'fire'], [b, a, 'chrome']]) {
+            const sum = await from.evaluate((label) => sayBytes(label, 200000), label);
+            await until(
+                async () => (await to.evaluate(() => heard)).some((m) => m.data === sum),
+                `no 200 kB on ${label}`,
+            );
+        }
+        await a.evaluate(() => leave());
+        await channel(b, 'fire', { state: 'closed' });
+        await channel(a, 'chrome', { state: 'closed' });
+        await channel(a, 'fire');
+    } finally {
+        await firefox.clear();
+        await firefox.stop();
+    }
 });

@@ -52,6 +52,10 @@ class FakePeerConnection {
         return { sender, receiver: { getSynchronizationSources: () => [] } };
     }
 
+    createDataChannel(label, init) {
+        return { label, init };
+    }
+
     async setLocalDescription() {
         this.localDescription = { type: 'offer', sdp: `offer ${this.restarts}` };
     }
@@ -83,8 +87,9 @@ class FakePeerConnection {
 const settle = () => clock.settle();
 const pass = (milliseconds) => clock.pass(milliseconds);
 
-async function openLink({ refuse = () => false } = {}) {
+async function openLink({ refuse = () => false, dataChannels } = {}) {
     const offers = [];
+    const channels = [];
     const link = new MediaLink({
         sendOffer: async (offer) => {
             offers.push(offer.sdp);
@@ -92,10 +97,12 @@ async function openLink({ refuse = () => false } = {}) {
             return { type: 'answer', sdp: 'v=0' };
         },
         sendCandidate: () => {},
+        dataChannels,
     });
+    link.on('channel', ({ channel, own }) => channels.push([channel.label, own]));
     link.open();
     await settle();
-    return { link, offers, pc: () => made.at(-1) };
+    return { link, offers, channels, pc: () => made.at(-1) };
 }
 
 async function connectedLink(options) {
@@ -121,6 +128,20 @@ test('one offer, and nothing is sent before there is a partner', async () => {
     assert.equal(link.state, 'connecting');
     assert.equal(pc().senders.video.encoding.active, false);
     assert.equal(pc().senders.audio.encoding.active, false);
+});
+
+test('no data channel unless asked for, and then with each PeerConnection', async () => {
+    assert.deepEqual((await openLink()).channels, []);
+    const { link, channels, pc } = await openLink({ dataChannels: { chat: { ordered: false } } });
+    assert.deepEqual(channels, [['chat', true]]);
+    pc().ondatachannel({ channel: { label: 'theirs' } });
+    link.replace();
+    await pass(1000);
+    assert.deepEqual(channels, [
+        ['chat', true],
+        ['theirs', false],
+        ['chat', true],
+    ]);
 });
 
 test('a partner who comes, goes and comes needs no offer', async () => {

@@ -22,13 +22,15 @@ const RESTART_PATIENCE = 6000;
  * PeerConnection, again and again with growing pauses.
  *
  * Events: `stream` (a fresh PeerConnection's remote stream), `state` (LinkState),
- * `failed` (count of tries in a row that came to nothing).
+ * `failed` (count of tries in a row that came to nothing), `channel` ({channel, own}: a data
+ * channel of ours, or one that the partner has opened).
  */
 export class MediaLink extends Emitter {
     /** @type {LinkState} */
     state = 'new';
     #send;
     #configuration;
+    #dataChannels;
     /** @type {RTCPeerConnection | null} */
     #pc = null;
     #audio = null;
@@ -51,9 +53,12 @@ export class MediaLink extends Emitter {
      *     options.sendOffer gives the answer or throws
      * @param {(candidate: RTCIceCandidateInit | null) => void} options.sendCandidate
      * @param {RTCConfiguration} [options.configuration]
+     * @param {Record<string, RTCDataChannelInit>} [options.dataChannels] by label; without one,
+     *     no data channel is offered, and those of a partner do not come either
      */
-    constructor({ sendOffer, sendCandidate, configuration = {} }) {
+    constructor({ sendOffer, sendCandidate, configuration = {}, dataChannels = {} }) {
         super();
+        this.#dataChannels = dataChannels;
         this.#send = { offer: sendOffer, candidate: sendCandidate };
         this.#configuration = { ...configuration, bundlePolicy: 'max-bundle' };
     }
@@ -146,7 +151,10 @@ export class MediaLink extends Emitter {
         pc.oniceconnectionstatechange = () => this.#onState();
         this.#setState(this.#everConnected ? 'recovering' : 'connecting');
         this.#wait(CONNECT_PATIENCE, () => this.#failed());
+        pc.ondatachannel = ({ channel }) => this.emit('channel', { channel, own: false });
         this.emit('stream', this.#stream);
+        for (const [label, init] of Object.entries(this.#dataChannels))
+            this.emit('channel', { channel: pc.createDataChannel(label, init), own: true });
         this.#negotiate();
     }
 
@@ -157,7 +165,7 @@ export class MediaLink extends Emitter {
         this.#pc = this.#audio = this.#video = null;
         this.#negotiating = this.#negotiateAgain = false;
         if (!pc) return;
-        pc.ontrack = pc.onicecandidate = null;
+        pc.ontrack = pc.onicecandidate = pc.ondatachannel = null;
         pc.onconnectionstatechange = pc.oniceconnectionstatechange = null;
         pc.close();
     }

@@ -51,8 +51,8 @@ const QUALITY_INTERVAL = 5000;
  * Events besides `state`: `partner` (Partner or null), `chat` (ChatMessage), `chat-history`
  * (list of ChatMessage), `typing` (boolean: the partner types), `local-stream` and
  * `remote-stream` (MediaStream), `local-media` and `remote-media` ({audio, video}: what is on),
- * `media` (state of the media path), `quality`, `peer-quality`, `draining`, `error`
- * ({code, message}).
+ * `media` (state of the media path), `data-channel` ({channel, own}), `quality`, `peer-quality`,
+ * `draining`, `error` ({code, message}).
  */
 export class MeetopiaClient extends Emitter {
     /** @type {ClientState} */
@@ -92,6 +92,8 @@ export class MeetopiaClient extends Emitter {
      * @param {string[]} [options.interests]
      * @param {string[]} [options.languages]
      * @param {RTCConfiguration} [options.rtc]
+     * @param {Record<string, RTCDataChannelInit>} [options.dataChannels] by label: one's own, the
+     *     same for each partner. None by default: they cost the server 15 kB and more a person
      * @param {object} [options.socket] further options of socket.io-client
      */
     constructor(options = {}) {
@@ -467,11 +469,13 @@ export class MeetopiaClient extends Emitter {
             sendOffer: (offer) => this.#request('offer', offer),
             sendCandidate: (candidate) => this.#socket?.emit('ice-candidate', candidate),
             configuration: { ...this.#options.rtc, ...this.#iceConfiguration },
+            dataChannels: this.#options.dataChannels,
         });
         link.on('stream', (stream) => {
             this.remoteStream = stream;
             this.emit('remote-stream', stream);
         });
+        link.on('channel', (detail) => this.emit('data-channel', detail));
         link.on('state', (state) => this.#onLinkState(state));
         link.on('failed', (tries) => this.#onLinkFailed(tries));
         link.on('refused', ({ code, message }) => this.emit('error', { code, message }));
