@@ -1,44 +1,11 @@
 #include "relay/data_link.h"
 
 #include "core/refusal.h"
-#include "core/utf8.h"
-#include "relay/dcep.h"
+#include "relay/data_channel.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define STREAMS_MAX 64 /* as many as a mask has bits */
-
-enum origin {
-    ORIGIN_NONE,   /* the place is free */
-    ORIGIN_OWN,    /* the client opened it */
-    ORIGIN_MIRROR, /* we did, for a channel of the partner */
-    ORIGIN_AGREED, /* nobody did: the two pages know of it */
-};
-
-enum channel_state {
-    CHANNEL_OPENING, /* a mirror that is not acknowledged yet */
-    CHANNEL_OPEN,
-    CHANNEL_CLOSING, /* our half is being reset */
-};
-
-/* What is still to be sent once there is room; in this order. */
-enum debt { OWES_ACK = 1, OWES_OPEN = 2, OWES_RESET = 4 };
-
-struct channel {
-    enum origin origin;
-    enum channel_state state;
-    unsigned debts;
-    uint16_t stream;
-    bool theirs_reset, ours_reset;
-    bool left; /* its pair was closed from the other side: not for this partner again */
-    struct channel
-        *twin; /* borrowed: where its messages go, a channel of the partner; or NULL */
-    struct sctp_delivery delivery;
-    uint16_t priority;
-    uint16_t label_len, protocol_len;
-    uint8_t *names; /* owned: label, then protocol */
-};
 
 struct data_end {
     struct data_end_output output;
@@ -50,18 +17,18 @@ struct data_end {
     unsigned streams;
     uint64_t refused;      /* streams that the client opened in vain and has not reset yet */
     uint64_t refused_owes; /* those whose reset is to be sent */
-    struct channel channel[DATA_CHANNELS_MAX];
+    struct data_channel channel[DATA_CHANNELS_MAX];
 };
 
 /* --- channels of one end ------------------------------------------------------------------ */
 
 /* The channel after `c`, the first one after NULL; NULL after the last. */
-static struct channel *next_channel(struct data_end *end, const struct channel *c)
+static struct data_channel *next_channel(struct data_end *end, const struct data_channel *c)
 {
     const size_t first = c ? (size_t)(c - end->channel) + 1 : 0;
 
     for (size_t i = first; i < DATA_CHANNELS_MAX; i++)
-        if (end->channel[i].origin != ORIGIN_NONE)
+        if (end->channel[i].origin != DATA_CHANNEL_NONE)
             return &end->channel[i];
     return NULL;
 }
@@ -71,9 +38,9 @@ static uint64_t bit(uint16_t stream)
     return stream < STREAMS_MAX ? UINT64_C(1) << stream : 0;
 }
 
-static struct channel *find(struct data_end *end, uint16_t stream)
+static struct data_channel *find(struct data_end *end, uint16_t stream)
 {
-    for (struct channel *c = NULL; (c = next_channel(end, c));)
+    for (struct data_channel *c = NULL; (c = next_channel(end, c));)
         if (c->stream == stream)
             return c;
     return NULL;
@@ -86,53 +53,29 @@ static void count_channels(struct data_end *end, int change)
     counter_set(gauge, counter_get(gauge) + (uint64_t)(int64_t)change);
 }
 
-static struct channel *take_place(struct data_end *end, enum origin origin, uint16_t stream)
+static struct data_channel *take_place(struct data_end *end, enum data_channel_origin origin,
+                                       uint16_t stream)
 {
     for (size_t i = 0; i < DATA_CHANNELS_MAX; i++) {
-        struct channel *c = &end->channel[i];
+        struct data_channel *c = &end->channel[i];
 
-        if (c->origin != ORIGIN_NONE)
+        if (c->origin != DATA_CHANNEL_NONE)
             continue;
-        *c = (struct channel){.origin = origin, .state = CHANNEL_OPEN, .stream = stream};
+        data_channel_init(c, origin, stream);
         count_channels(end, 1);
         return c;
     }
     return NULL;
 }
 
-static void give_place(struct data_end *end, struct channel *c)
+static void give_place(struct data_end *end, struct data_channel *c)
 {
     if (end->partner) /* a mirror on its way out may still point here, too */
-        for (struct channel *other = NULL; (other = next_channel(end->partner, other));)
+        for (struct data_channel *other = NULL; (other = next_channel(end->partner, other));)
             if (other->twin == c)
                 other->twin = NULL;
-    free(c->names);
-    *c = (struct channel){.origin = ORIGIN_NONE};
+    data_channel_clear(c);
     count_channels(end, -1);
-}
-
-static bool same_names(const struct channel *a, const struct channel *b)
-{
-    const size_t length = (size_t)a->label_len + a->protocol_len;
-
-    return a->label_len == b->label_len && a->protocol_len == b->protocol_len &&
-           (length == 0 || memcmp(a->names, b->names, length) == 0);
-}
-
-static bool set_names(struct channel *c, struct span label, struct span protocol)
-{
-    if (label.n + protocol.n > 0) {
-        c->names = malloc(label.n + protocol.n);
-        if (!c->names)
-            return false;
-        if (label.n)
-            memcpy(c->names, label.p, label.n);
-        if (protocol.n)
-            memcpy(c->names + label.n, protocol.p, protocol.n);
-    }
-    c->label_len = (uint16_t)label.n; /* at most DCEP_NAME_MAX each */
-    c->protocol_len = (uint16_t)protocol.n;
-    return true;
 }
 
 /* --- what is to be sent ------------------------------------------------------------------- */
@@ -147,32 +90,27 @@ static int send_dcep(struct data_end *end, uint16_t stream, const uint8_t *bytes
     return end->output.send(end->output.arg, &message);
 }
 
-static int send_open(struct data_end *end, const struct channel *c)
+static int send_open(struct data_end *end, const struct data_channel *c)
 {
-    const struct dcep_open open = {
-        .delivery = c->delivery,
-        .priority = c->priority,
-        .label = {c->names, c->label_len},
-        .protocol = {c->names ? c->names + c->label_len : NULL, c->protocol_len},
-    };
+    const struct dcep_open open = data_channel_open(c);
     uint8_t buf[DCEP_MESSAGE_MAX];
 
     return send_dcep(end, c->stream, buf, dcep_write_open(buf, sizeof buf, &open));
 }
 
-static int send_ack(struct data_end *end, const struct channel *c)
+static int send_ack(struct data_end *end, const struct data_channel *c)
 {
     uint8_t buf[DCEP_ACK_LENGTH];
 
     return send_dcep(end, c->stream, buf, dcep_write_ack(buf, sizeof buf));
 }
 
-static int pay(struct data_end *end, const struct channel *c, enum debt debt)
+static int pay(struct data_end *end, const struct data_channel *c, enum data_channel_debt debt)
 {
     switch (debt) {
-    case OWES_ACK:
+    case DATA_CHANNEL_OWES_ACK:
         return send_ack(end, c);
-    case OWES_OPEN:
+    case DATA_CHANNEL_OWES_OPEN:
         return send_open(end, c);
     default:
         return end->output.reset(end->output.arg, c->stream);
@@ -181,9 +119,10 @@ static int pay(struct data_end *end, const struct channel *c, enum debt debt)
 
 /* Sends what the client will take. What cannot be sent at all is forgotten: the association is
  * about to end. */
-static void settle(struct data_end *end, struct channel *c)
+static void settle(struct data_end *end, struct data_channel *c)
 {
-    static const enum debt order[] = {OWES_ACK, OWES_OPEN, OWES_RESET};
+    static const enum data_channel_debt order[] = {
+        DATA_CHANNEL_OWES_ACK, DATA_CHANNEL_OWES_OPEN, DATA_CHANNEL_OWES_RESET};
 
     if (!end->up)
         return;
@@ -221,7 +160,7 @@ static void let_go_partner(struct data_end *end)
 
 void data_end_flush(struct data_end *end)
 {
-    for (struct channel *c = NULL; (c = next_channel(end, c));)
+    for (struct data_channel *c = NULL; (c = next_channel(end, c));)
         if (c->debts)
             settle(end, c);
     if (end->up)
@@ -231,7 +170,7 @@ void data_end_flush(struct data_end *end)
 
 /* --- pairs -------------------------------------------------------------------------------- */
 
-static void join_channels(struct channel *a, struct channel *b)
+static void join_channels(struct data_channel *a, struct data_channel *b)
 {
     a->twin = b;
     b->twin = a;
@@ -257,40 +196,32 @@ static bool choose_stream(struct data_end *end, uint16_t *out)
     return false;
 }
 
-static void open_mirror(struct data_end *end, struct channel *original)
+static void open_mirror(struct data_end *end, struct data_channel *original)
 {
-    const uint8_t *names = original->names;
-    struct channel *mirror;
+    const struct dcep_open open = data_channel_open(original);
+    struct data_channel *mirror;
     uint16_t stream;
 
     if (!choose_stream(end, &stream))
         return;
-    mirror = take_place(end, ORIGIN_MIRROR, stream);
+    mirror = take_place(end, DATA_CHANNEL_MIRROR, stream);
     if (!mirror)
         return;
-    if (!set_names(mirror, (struct span){names, original->label_len},
-                   (struct span){names ? names + original->label_len : NULL,
-                                 original->protocol_len})) {
+    if (data_channel_describe(mirror, &open) != RC_OK) {
         give_place(end, mirror);
         return;
     }
-    mirror->state = CHANNEL_OPENING;
-    mirror->delivery = original->delivery;
-    mirror->priority = original->priority;
-    mirror->debts = OWES_OPEN;
+    mirror->state = DATA_CHANNEL_OPENING;
+    mirror->debts = DATA_CHANNEL_OWES_OPEN;
     join_channels(original, mirror);
     settle(end, mirror);
 }
 
-static bool is_single(const struct channel *c)
+static struct data_channel *find_match(struct data_end *end,
+                                       const struct data_channel *original)
 {
-    return c->origin == ORIGIN_OWN && c->state == CHANNEL_OPEN && !c->twin && !c->left;
-}
-
-static struct channel *find_match(struct data_end *end, const struct channel *original)
-{
-    for (struct channel *c = NULL; (c = next_channel(end, c));)
-        if (is_single(c) && same_names(c, original))
+    for (struct data_channel *c = NULL; (c = next_channel(end, c));)
+        if (data_channel_is_single(c) && data_channel_same_name(c, original))
             return c;
     return NULL;
 }
@@ -302,33 +233,33 @@ static void pair_singles(struct data_end *end)
 
     if (!partner || !partner->up || !end->up)
         return;
-    for (struct channel *c = NULL; (c = next_channel(end, c));) {
-        struct channel *match = is_single(c) ? find_match(partner, c) : NULL;
+    for (struct data_channel *c = NULL; (c = next_channel(end, c));) {
+        struct data_channel *match = data_channel_is_single(c) ? find_match(partner, c) : NULL;
 
         if (match)
             join_channels(c, match);
     }
-    for (struct channel *c = NULL; (c = next_channel(end, c));)
-        if (is_single(c))
+    for (struct data_channel *c = NULL; (c = next_channel(end, c));)
+        if (data_channel_is_single(c))
             open_mirror(partner, c);
 }
 
 /* --- closing ------------------------------------------------------------------------------ */
 
-static void close_half(struct data_end *end, struct channel *c)
+static void close_half(struct data_end *end, struct data_channel *c)
 {
-    if (c->state == CHANNEL_CLOSING)
+    if (c->state == DATA_CHANNEL_CLOSING)
         return;
-    if (c->debts & OWES_OPEN) { /* the client has never heard of it */
+    if (c->debts & DATA_CHANNEL_OWES_OPEN) { /* the client has never heard of it */
         give_place(end, c);
         return;
     }
-    c->state = CHANNEL_CLOSING;
-    c->debts = OWES_RESET;
+    c->state = DATA_CHANNEL_CLOSING;
+    c->debts = DATA_CHANNEL_OWES_RESET;
     settle(end, c);
 }
 
-static void drop_if_done(struct data_end *end, struct channel *c)
+static void drop_if_done(struct data_end *end, struct data_channel *c)
 {
     if (!c->ours_reset || !c->theirs_reset)
         return;
@@ -338,34 +269,34 @@ static void drop_if_done(struct data_end *end, struct channel *c)
 }
 
 /* `c` closes: what about the other one? */
-static void close_twin(struct data_end *end, struct channel *c)
+static void close_twin(struct data_end *end, struct data_channel *c)
 {
-    struct channel *twin = c->twin;
+    struct data_channel *twin = c->twin;
 
     c->twin = NULL;
     if (!twin || twin->twin != c) /* a mirror that gave way to an own channel has no say */
         return;
     twin->twin = NULL;
-    if (c->origin == ORIGIN_OWN && twin->origin == ORIGIN_OWN)
+    if (c->origin == DATA_CHANNEL_OWN && twin->origin == DATA_CHANNEL_OWN)
         twin->left = true;
     else
         close_half(end->partner, twin);
 }
 
-static void close_pair(struct data_end *end, struct channel *c)
+static void close_pair(struct data_end *end, struct data_channel *c)
 {
     close_twin(end, c);
     close_half(end, c);
 }
 
 /* The client has opened what we are opening towards it, before it acknowledged ours. */
-static void resolve_glare(struct data_end *end, struct channel *own)
+static void resolve_glare(struct data_end *end, struct data_channel *own)
 {
-    for (struct channel *mirror = NULL; (mirror = next_channel(end, mirror));) {
-        struct channel *original = mirror->twin;
+    for (struct data_channel *mirror = NULL; (mirror = next_channel(end, mirror));) {
+        struct data_channel *original = mirror->twin;
 
-        if (mirror->origin != ORIGIN_MIRROR || mirror->state != CHANNEL_OPENING || !original ||
-            !same_names(mirror, own))
+        if (mirror->origin != DATA_CHANNEL_MIRROR || mirror->state != DATA_CHANNEL_OPENING ||
+            !original || !data_channel_same_name(mirror, own))
             continue;
         join_channels(own, original);
         close_half(end, mirror); /* what the client still sends on it goes where it belongs */
@@ -376,11 +307,11 @@ static void resolve_glare(struct data_end *end, struct channel *own)
 /* The client is gone, or begins anew: what was opened for it goes, what others own stays. */
 static void forget_channels(struct data_end *end)
 {
-    for (struct channel *c = NULL; (c = next_channel(end, c));) {
-        struct channel *twin = c->twin;
+    for (struct data_channel *c = NULL; (c = next_channel(end, c));) {
+        struct data_channel *twin = c->twin;
 
         give_place(end, c);
-        if (twin && twin->origin == ORIGIN_MIRROR)
+        if (twin && twin->origin == DATA_CHANNEL_MIRROR)
             close_half(end->partner, twin);
     }
     end->refused = end->refused_owes = 0;
@@ -391,7 +322,7 @@ static void forget_channels(struct data_end *end)
 /* There is no answer that says no: the stream is reset (RFC 8832 section 6). */
 static void refuse_stream(struct data_end *end, uint16_t stream, enum refusal why)
 {
-    struct channel *c = find(end, stream);
+    struct data_channel *c = find(end, stream);
 
     refuse(why);
     if (c) {
@@ -406,12 +337,12 @@ static void refuse_stream(struct data_end *end, uint16_t stream, enum refusal wh
 static enum refusal open_refusal(struct data_end *end, uint16_t stream)
 {
     const unsigned theirs = end->dtls_client ? 1 : 0;
-    struct channel *c = find(end, stream);
+    struct data_channel *c = find(end, stream);
 
     if (stream % 2 != theirs || (end->refused & bit(stream)))
         return REFUSAL_SCTP_MALFORMED;
     /* A client that uses an id again has seen our reset, though we don't know that yet. */
-    if (c && c->state == CHANNEL_CLOSING && c->theirs_reset)
+    if (c && c->state == DATA_CHANNEL_CLOSING && c->theirs_reset)
         give_place(end, c);
     else if (c)
         return REFUSAL_SCTP_MALFORMED;
@@ -421,14 +352,14 @@ static enum refusal open_refusal(struct data_end *end, uint16_t stream)
 static void on_open(struct data_end *end, uint16_t stream, const struct dcep_open *open)
 {
     const enum refusal why = open_refusal(end, stream);
-    struct channel *c;
+    struct data_channel *c;
 
     if (why != REFUSAL_NONE) {
         refuse_stream(end, stream, why);
         return;
     }
-    c = take_place(end, ORIGIN_OWN, stream);
-    if (c && !set_names(c, open->label, open->protocol)) {
+    c = take_place(end, DATA_CHANNEL_OWN, stream);
+    if (c && data_channel_describe(c, open) != RC_OK) {
         give_place(end, c);
         c = NULL;
     }
@@ -436,9 +367,7 @@ static void on_open(struct data_end *end, uint16_t stream, const struct dcep_ope
         refuse_stream(end, stream, REFUSAL_CHANNEL_LIMIT);
         return;
     }
-    c->delivery = open->delivery;
-    c->priority = open->priority;
-    c->debts = OWES_ACK;
+    c->debts = DATA_CHANNEL_OWES_ACK;
     counter_add(&end->stats->opened, 1);
     settle(end, c);
     resolve_glare(end, c);
@@ -447,14 +376,14 @@ static void on_open(struct data_end *end, uint16_t stream, const struct dcep_ope
 
 static void on_ack(struct data_end *end, uint16_t stream)
 {
-    struct channel *c = find(end, stream);
+    struct data_channel *c = find(end, stream);
 
-    if (!c || c->origin != ORIGIN_MIRROR || (c->debts & OWES_OPEN)) {
+    if (!c || c->origin != DATA_CHANNEL_MIRROR || (c->debts & DATA_CHANNEL_OWES_OPEN)) {
         refuse(REFUSAL_SCTP_MALFORMED);
         return;
     }
-    if (c->state == CHANNEL_OPENING)
-        c->state = CHANNEL_OPEN;
+    if (c->state == DATA_CHANNEL_OPENING)
+        c->state = DATA_CHANNEL_OPEN;
 }
 
 static void on_dcep(struct data_end *end, const struct sctp_message *message)
@@ -473,31 +402,14 @@ static void on_dcep(struct data_end *end, const struct sctp_message *message)
 
 /* --- messages ----------------------------------------------------------------------------- */
 
-static bool is_well_formed(const struct sctp_message *message)
-{
-    switch (message->ppid) {
-    case SCTP_PPID_STRING:
-        return utf8_valid(message->data);
-    case SCTP_PPID_BINARY:
-    case SCTP_PPID_BINARY_PARTIAL:
-    case SCTP_PPID_STRING_PARTIAL: /* may end within a character */
-        return true;
-    case SCTP_PPID_STRING_EMPTY:
-    case SCTP_PPID_BINARY_EMPTY:
-        return message->data.n == 1;
-    default:
-        return false;
-    }
-}
-
 /* The channel that two pages agreed on is the same stream on both sides. */
-static struct channel *agreed_twin(struct data_end *partner, struct channel *c)
+static struct data_channel *agreed_twin(struct data_end *partner, struct data_channel *c)
 {
-    struct channel *twin = find(partner, c->stream);
+    struct data_channel *twin = find(partner, c->stream);
 
     if (!twin && c->stream < partner->streams && stream_is_free(partner, c->stream))
-        twin = take_place(partner, ORIGIN_AGREED, c->stream);
-    if (!twin || twin->origin != ORIGIN_AGREED || twin->state != CHANNEL_OPEN)
+        twin = take_place(partner, DATA_CHANNEL_AGREED, c->stream);
+    if (!twin || twin->origin != DATA_CHANNEL_AGREED || twin->state != DATA_CHANNEL_OPEN)
         return NULL;
     join_channels(c, twin);
     return twin;
@@ -515,7 +427,8 @@ static bool wait_for(struct data_end *partner)
     return false;
 }
 
-static bool pass_on(struct data_end *end, struct channel *c, const struct sctp_message *message)
+static bool pass_on(struct data_end *end, struct data_channel *c,
+                    const struct sctp_message *message)
 {
     struct data_end *partner = end->partner;
 
@@ -523,19 +436,19 @@ static bool pass_on(struct data_end *end, struct channel *c, const struct sctp_m
         return drop(end);
     if (!partner->up)
         return wait_for(partner);
-    if (!c->twin && c->origin == ORIGIN_AGREED)
+    if (!c->twin && c->origin == DATA_CHANNEL_AGREED)
         (void)agreed_twin(partner, c);
-    struct channel *twin = c->twin;
-    if (!twin || twin->state == CHANNEL_CLOSING)
+    struct data_channel *twin = c->twin;
+    if (!twin || twin->state == DATA_CHANNEL_CLOSING)
         return drop(end);
-    if (twin->debts & OWES_OPEN)
+    if (twin->debts & DATA_CHANNEL_OWES_OPEN)
         return wait_for(partner);
 
     struct sctp_message out = {twin->stream, message->ppid, c->delivery, message->data};
-    if (c->origin == ORIGIN_AGREED)
+    if (c->origin == DATA_CHANNEL_AGREED)
         out.delivery.unordered = message->delivery.unordered;
     /* "MUST be sent ordered" until the OPEN is acknowledged (RFC 8832 section 6). */
-    if (twin->state == CHANNEL_OPENING)
+    if (twin->state == DATA_CHANNEL_OPENING)
         out.delivery.unordered = false;
     switch (partner->output.send(partner->output.arg, &out)) {
     case RC_OK:
@@ -555,7 +468,7 @@ static bool pass_on(struct data_end *end, struct channel *c, const struct sctp_m
 
 bool data_end_message(struct data_end *end, const struct sctp_message *message)
 {
-    struct channel *c = find(end, message->stream);
+    struct data_channel *c = find(end, message->stream);
 
     if (message->ppid == SCTP_PPID_DCEP) {
         on_dcep(end, message);
@@ -563,12 +476,12 @@ bool data_end_message(struct data_end *end, const struct sctp_message *message)
     }
     if (end->refused & bit(message->stream))
         return true; /* sent before our reset arrived */
-    if (!is_well_formed(message)) {
+    if (!data_channel_carries(message)) {
         refuse(REFUSAL_SCTP_MALFORMED);
         return true;
     }
     if (!c) {
-        c = take_place(end, ORIGIN_AGREED, message->stream);
+        c = take_place(end, DATA_CHANNEL_AGREED, message->stream);
         if (!c) {
             refuse(REFUSAL_CHANNEL_LIMIT);
             return true;
@@ -579,7 +492,7 @@ bool data_end_message(struct data_end *end, const struct sctp_message *message)
 
 void data_end_too_large(struct data_end *end, uint16_t stream)
 {
-    struct channel *c = find(end, stream);
+    struct data_channel *c = find(end, stream);
 
     if (c)
         close_pair(end, c);
@@ -587,22 +500,22 @@ void data_end_too_large(struct data_end *end, uint16_t stream)
 
 void data_end_reset(struct data_end *end, uint16_t stream)
 {
-    struct channel *c = find(end, stream);
+    struct data_channel *c = find(end, stream);
 
     end->refused &= ~bit(stream);
     if (!c)
         return;
     c->theirs_reset = true;
     close_pair(end, c);
-    if (c->origin != ORIGIN_NONE)
+    if (c->origin != DATA_CHANNEL_NONE)
         drop_if_done(end, c);
 }
 
 void data_end_reset_done(struct data_end *end, uint16_t stream)
 {
-    struct channel *c = find(end, stream);
+    struct data_channel *c = find(end, stream);
 
-    if (!c || c->state != CHANNEL_CLOSING || (c->debts & OWES_RESET))
+    if (!c || c->state != DATA_CHANNEL_CLOSING || (c->debts & DATA_CHANNEL_OWES_RESET))
         return;
     c->ours_reset = true;
     drop_if_done(end, c);
@@ -612,12 +525,12 @@ void data_end_reset_done(struct data_end *end, uint16_t stream)
 
 static void part_channels(struct data_end *end)
 {
-    for (struct channel *c = NULL; (c = next_channel(end, c));) {
+    for (struct data_channel *c = NULL; (c = next_channel(end, c));) {
         c->twin = NULL;
         c->left = false;
-        if (c->origin == ORIGIN_MIRROR)
+        if (c->origin == DATA_CHANNEL_MIRROR)
             close_half(end, c);
-        else if (c->origin == ORIGIN_AGREED && c->state == CHANNEL_OPEN)
+        else if (c->origin == DATA_CHANNEL_AGREED && c->state == DATA_CHANNEL_OPEN)
             give_place(end, c);
     }
 }
@@ -702,7 +615,7 @@ unsigned data_end_channel_count(const struct data_end *end)
     unsigned count = 0;
 
     for (size_t i = 0; i < DATA_CHANNELS_MAX; i++)
-        if (end->channel[i].origin != ORIGIN_NONE)
+        if (end->channel[i].origin != DATA_CHANNEL_NONE)
             count++;
     return count;
 }

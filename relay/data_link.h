@@ -30,7 +30,7 @@
 
 #define DATA_CHANNELS_MAX 16 /* per end, mirrors included; more are refused (CHANNEL_LIMIT) */
 
-struct data_end; /* opaque; 3 kB, and the names of its channels */
+struct data_end; /* opaque; 1.3 kB, and the names of its channels */
 
 /* What one thread's links have counted. */
 struct data_link_stats {
