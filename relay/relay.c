@@ -342,14 +342,16 @@ static unsigned least_loaded(const struct relay *relay)
     return best;
 }
 
-static uint32_t fresh_ssrc(void)
+/* RFC 3711, section 9.1: one master key must not serve two streams of one SSRC. */
+static void make_ssrcs(struct relay_peer *peer)
 {
-    uint32_t ssrc;
-
-    do
-        ssrc = random_u32();
-    while (ssrc == 0);
-    return ssrc;
+    do {
+        peer->audio_ssrc = random_u32();
+        peer->video_ssrc = random_u32();
+        peer->video_rtx_ssrc = random_u32();
+    } while (!peer->audio_ssrc || !peer->video_ssrc || !peer->video_rtx_ssrc ||
+             peer->audio_ssrc == peer->video_ssrc || peer->audio_ssrc == peer->video_rtx_ssrc ||
+             peer->video_ssrc == peer->video_rtx_ssrc);
 }
 
 static struct relay_peer *new_peer(struct relay *relay, void *user)
@@ -439,9 +441,7 @@ static enum refusal answer_new(struct relay_peer *peer, bool replaces, char **an
 
     peer->id = relay->next_id++;
     peer->worker = replaces ? before.worker : least_loaded(relay);
-    peer->audio_ssrc = fresh_ssrc();
-    peer->video_ssrc = fresh_ssrc();
-    peer->video_rtx_ssrc = fresh_ssrc();
+    make_ssrcs(peer);
     ice_credentials_make(&peer->ice);
 
     int rc = write_answer(peer, NULL, &negotiated, answer, &why);
