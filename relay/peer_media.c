@@ -52,11 +52,13 @@ void peer_listen(struct peer *peer, usec_t now)
 void peer_show(struct peer *peer, struct track_out *watcher, const struct track_packet *packet,
                usec_t now)
 {
-    if (track_out_takes(watcher, packet->codec))
-        counter_add(&media_stats(peer->media)->rtp_forwarded, 1);
-    else
-        counter_add(&media_stats(peer->media)->codec_mismatch, 1);
+    struct media_stats *stats = media_stats(peer->media);
+    const uint64_t before = watcher->packets;
+
+    if (!track_out_takes(watcher, packet->codec))
+        counter_add(&stats->codec_mismatch, 1);
     track_out_packet(watcher, packet, now);
+    counter_add(&stats->rtp_forwarded, watcher->packets - before);
 }
 
 static void take_packet(struct peer *peer, struct track_in *track, struct span bytes,
@@ -85,12 +87,10 @@ static void take_packet(struct peer *peer, struct track_in *track, struct span b
 }
 
 static void take_rtx(struct peer *peer, struct track_in *track, uint8_t *data, size_t len,
-                     const struct rtp_view *view, usec_t now)
+                     usec_t now)
 {
     struct span media;
 
-    (void)receive_stats_packet(&track->rtx_stats, view->seq, view->timestamp, view->payload.n,
-                               now);
     /* RC_AGAIN: padding that probes the path. */
     const int rc = rtx_decapsulate(data, len, track->ssrc, track->payload_type, &media);
     if (rc == RC_BAD)
@@ -115,7 +115,7 @@ void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now)
     }
     note_arrival(peer, track, &view, now);
     if (track->rtx_ssrc && view.ssrc == track->rtx_ssrc)
-        take_rtx(peer, track, data, len, &view, now);
+        take_rtx(peer, track, data, len, now);
     else
         take_packet(peer, track, bytes, false, now);
 }

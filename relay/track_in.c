@@ -52,8 +52,6 @@ void track_in_configure(struct track_in *track, const struct sdp_negotiated_medi
     track->rtx_ssrc = negotiated->remote_rtx_ssrc;
     if (track->codec != old_codec || (track->declared && track->ssrc != negotiated->remote_ssrc))
         restart(track, negotiated->remote_ssrc);
-    if (track->rtx_stats.ssrc != track->rtx_ssrc)
-        receive_stats_init(&track->rtx_stats, track->rtx_ssrc, 90000);
 }
 
 void track_in_configure_remote(struct track_in *track,
@@ -86,7 +84,6 @@ bool track_in_owns(struct track_in *track, uint32_t ssrc, uint8_t payload_type)
 
     if (payload_type == track->rtx_payload_type && payload_type) {
         track->rtx_ssrc = ssrc;
-        receive_stats_init(&track->rtx_stats, ssrc, 90000);
         return true;
     }
     if (payload_type != track->payload_type &&

@@ -33,7 +33,6 @@ struct track_in {
     unsigned feedback; /* mask of enum codec_feedback */
     struct rtp_extension_map extensions;
     struct receive_stats stats;
-    struct receive_stats rtx_stats;
     struct nack_generator nack;
     struct keyframe_request key_frame;
     struct packet_ring ring;
