@@ -93,9 +93,14 @@ static bool choose_payload(const struct track_out *track, const struct track_pac
 {
     struct red_block primary;
 
+    /* RED names the payload types of its blocks (RFC 2198, section 3): a client that has another
+     * number for Opus gets the primary block alone. */
+    const bool foreign = packet->codec == CODEC_RED &&
+                         track->source->payload_type != track->payload_type[CODEC_OPUS];
+
     *codec = packet->codec;
     *payload = packet->view.payload;
-    if (track->payload_type[packet->codec])
+    if (track->payload_type[packet->codec] && !foreign)
         return true;
     if (!track_out_takes(track, packet->codec))
         return false;
