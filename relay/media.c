@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define INPUT_CHUNK 64 /* SRTP packets unprotected at a time */
+#define ADDRESS_HOLD SEC(3) /* media comes all the time, checks every 2.5 s */
 
 /* An address as a hash key: every byte counts and is set. */
 struct address_key {
@@ -108,12 +109,25 @@ static struct peer *peer_by_id(const struct media *media, uint64_t id)
     return entry ? entry->peer : NULL;
 }
 
-void media_add_address(struct media *media, struct peer *peer, const struct address *address)
+static bool was_heard(const struct peer *peer, const struct address *from, usec_t now)
+{
+    if (peer->state != PEER_CONNECTED)
+        return false;
+    for (uint8_t i = 0; i < peer->ice.path_count; i++)
+        if (address_equal(&peer->ice.path[i].remote, from))
+            return now - peer->ice.path[i].last_alive < ADDRESS_HOLD;
+    return false;
+}
+
+void media_add_address(struct media *media, struct peer *peer, const struct address *address,
+                       usec_t now)
 {
     struct address_entry *entry = find_address(media, address);
 
+    if (entry && (entry->peer == peer || was_heard(entry->peer, address, now)))
+        return;
     media->last_peer = NULL;
-    if (entry) { /* the address changed hands: whoever proved it last has it */
+    if (entry) { /* a NAT gave it to another client: whoever proved it last has it */
         entry->peer = peer;
         return;
     }
@@ -252,7 +266,7 @@ static void collect(struct media *media, struct input_list *list,
 {
     struct peer *peer = peer_from(media, &datagram->from);
 
-    if (!peer || !peer->srtp_in) {
+    if (!peer || !peer->srtp_in || peer->state == PEER_FAILED) {
         refuse(REFUSAL_DATAGRAM_NO_PEER);
         return;
     }

@@ -8,6 +8,10 @@ static void fail(struct peer *peer, enum refusal why)
     if (peer->state == PEER_FAILED)
         return;
     peer->state = PEER_FAILED;
+    /* From here on nothing is sent to where the client was (RFC 7675, section 5.1); an alert that
+     * says why has still to leave. */
+    outbox_flush(media_context(peer->media)->outbox);
+    peer->route.remote = (struct address){0};
     const struct media_event event = {.kind = MEDIA_EVENT_FAILED, .why = why};
     media_emit(peer->media, peer, &event);
 }
@@ -56,8 +60,6 @@ static void take_ice_output(struct peer *peer, const struct ice_output *out, use
 
     for (uint8_t i = 0; i < out->removed_count; i++)
         media_remove_address(media, peer, &out->removed[i]);
-    if (out->events & ICE_EVENT_ADDRESS_ADDED)
-        media_add_address(media, peer, &out->added);
     if (out->events & ICE_EVENT_UFRAG_RETIRED)
         media_remove_ufrag(media, peer, out->retired_ufrag);
     if (out->events & ICE_EVENT_PATH) {
@@ -83,6 +85,8 @@ void peer_stun(struct peer *peer, struct span datagram, const struct address *fr
     if (out.reply_len)
         outbox_send_raw(context->outbox, from, local, (struct span){out.reply, out.reply_len});
     take_ice_output(peer, &out, now);
+    if (ice_accepts(&peer->ice, from))
+        media_add_address(peer->media, peer, from, now);
     media_mark_dirty(peer->media, peer);
 }
 

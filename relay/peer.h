@@ -33,6 +33,9 @@ struct remote_partner {
     uint64_t id;
     struct track_in audio, video; /* fed by messages: ring and descriptions, no statistics */
     uint64_t capacity;            /* of the path to the partner's client; 0 unknown */
+    /* To be told at the end of the batch, once, however often the client said it. */
+    bool capacity_news;
+    unsigned report_news; /* mask of enum media_kind: a sender report came in */
 };
 
 struct peer {
@@ -96,8 +99,8 @@ void peer_settle(struct peer *peer, usec_t now);
 
 /* One plaintext RTP packet; may be changed in place. */
 void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now);
-/* A packet to the track that watches it, counted as forwarded or as a codec mismatch. `peer`:
- * anyone of this worker. */
+/* A packet to the track that watches it, counted when it leaves and when its codec does not fit.
+ * `peer`: anyone of this worker. */
 void peer_show(struct peer *peer, struct track_out *watcher, const struct track_packet *packet,
                usec_t now);
 /* Packets may have stopped coming: tells when the person fell silent. */
@@ -114,13 +117,10 @@ uint64_t peer_send_cap(const struct peer *peer);
 void peer_link_remote(struct peer *peer, unsigned worker, uint64_t partner);
 void peer_unlink_remote(struct peer *peer);
 void peer_remote_input(struct peer *peer, const struct media_remote *what, usec_t now);
-/* To the partner's worker: what our tracks are, a packet, a sender report, a wish, our capacity. */
+/* To the partner's worker: what our tracks are, a packet. */
 void peer_remote_tell_tracks(const struct peer *peer, bool ask);
 void peer_remote_tell_packet(const struct peer *peer, enum media_kind media, struct span bytes);
-void peer_remote_tell_report(const struct peer *peer, enum media_kind media,
-                             const struct rtcp_sr *sr);
-void peer_remote_tell_capacity(const struct peer *peer);
-/* Passes key frame requests on. */
+/* Passes on key frame requests, sender reports and what the path to our client carries. */
 void peer_remote_poll(struct peer *peer, usec_t now);
 /* With each report, once a second: repeats what the partner must know, since a worker that is
  * behind loses messages, and looks after the rings. */
@@ -155,7 +155,10 @@ struct media_context {
 
 const struct media_context *media_context(const struct media *media);
 void media_mark_dirty(struct media *media, struct peer *peer);
-void media_add_address(struct media *media, struct peer *peer, const struct address *address);
+/* With each check from there. Another peer that is connected and was heard from there just now
+ * keeps the address: a client must not take its neighbour's by one forged source address. */
+void media_add_address(struct media *media, struct peer *peer, const struct address *address,
+                       usec_t now);
 void media_remove_address(struct media *media, struct peer *peer, const struct address *address);
 /* A peer has two ufrags during an ICE restart. */
 void media_add_ufrag(struct media *media, struct peer *peer, const char *ufrag);

@@ -44,20 +44,20 @@ void peer_remote_tell_packet(const struct peer *peer, enum media_kind media, str
     tell(peer, &what);
 }
 
-void peer_remote_tell_report(const struct peer *peer, enum media_kind media,
-                             const struct rtcp_sr *sr)
+static void tell_report(const struct peer *peer, const struct track_in *track)
 {
     struct media_remote what = {
         .kind = MEDIA_REMOTE_REPORT,
-        .media = media,
-        .ntp = sr->ntp,
-        .timestamp = sr->timestamp,
+        .media = track->media,
+        .ntp = track->stats.sr_ntp,
+        .timestamp = track->stats.sr_timestamp,
         .clock = peer->clock, /* both workers have the same clock */
     };
-    tell(peer, &what);
+    if (track->stats.has_sr)
+        tell(peer, &what);
 }
 
-void peer_remote_tell_capacity(const struct peer *peer)
+static void tell_capacity(const struct peer *peer)
 {
     struct media_remote what = {.kind = MEDIA_REMOTE_CAPACITY, .bitrate = peer_capacity(peer)};
 
@@ -74,13 +74,13 @@ void peer_link_remote(struct peer *peer, unsigned worker, uint64_t partner)
     remote->id = partner;
     track_in_init(&remote->audio, MEDIA_AUDIO);
     track_in_init(&remote->video, MEDIA_VIDEO);
+    remote->capacity_news = true;
     peer->remote = remote;
     track_out_watch(&peer->audio_out, &remote->audio);
     track_out_watch(&peer->video_out, &remote->video);
     /* The partner's worker may not have heard of the link yet, and then this is lost: it asks as
      * well, and whoever is linked last is answered. */
     peer_remote_tell_tracks(peer, true);
-    peer_remote_tell_capacity(peer);
     media_mark_dirty(peer->media, peer);
 }
 
@@ -92,6 +92,7 @@ void peer_unlink_remote(struct peer *peer)
         return;
     track_out_watch(&peer->audio_out, NULL);
     track_out_watch(&peer->video_out, NULL);
+    keyframe_request_cancel(&peer->video_in.key_frame); /* it was the partner's wish */
     peer->remote = NULL;
     track_in_free(&remote->audio);
     track_in_free(&remote->video);
@@ -123,7 +124,8 @@ void peer_remote_input(struct peer *peer, const struct media_remote *what, usec_
         track_in_configure_remote(&remote->video, &what->video);
         if (what->ask) {
             peer_remote_tell_tracks(peer, false);
-            peer_remote_tell_capacity(peer);
+            remote->capacity_news = true;
+            media_mark_dirty(peer->media, peer);
         }
         break;
     case MEDIA_REMOTE_PACKET:
@@ -154,6 +156,14 @@ void peer_remote_poll(struct peer *peer, usec_t now)
         struct media_remote what = {.kind = MEDIA_REMOTE_KEY_FRAME};
         tell(peer, &what);
     }
+    if (remote->report_news & MEDIA_AUDIO)
+        tell_report(peer, &peer->audio_in);
+    if (remote->report_news & MEDIA_VIDEO)
+        tell_report(peer, &peer->video_in);
+    remote->report_news = 0;
+    if (remote->capacity_news)
+        tell_capacity(peer);
+    remote->capacity_news = false;
 }
 
 void peer_remote_tick(struct peer *peer, usec_t now)
@@ -161,5 +171,5 @@ void peer_remote_tick(struct peer *peer, usec_t now)
     packet_ring_tick(&peer->remote->audio.ring, now);
     packet_ring_tick(&peer->remote->video.ring, now);
     peer_remote_tell_tracks(peer, false);
-    peer_remote_tell_capacity(peer);
+    peer->remote->capacity_news = true;
 }

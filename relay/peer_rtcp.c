@@ -55,7 +55,7 @@ static void on_sr(struct peer *peer, const struct rtcp_packet *packet, usec_t no
         receive_stats_sr(&track->stats, &sr, now);
         peer_clock_report(&peer->clock, sr.ntp, now);
         if (peer->remote)
-            peer_remote_tell_report(peer, track->media, &sr);
+            peer->remote->report_news |= track->media;
         if (track->sink)
             sender_report_source(&track->sink->report, &peer->clock, sr.ntp, sr.timestamp);
     }
@@ -100,7 +100,7 @@ static void on_capacity(struct peer *peer)
     struct peer *partner = peer->partner;
 
     if (peer->remote)
-        peer_remote_tell_capacity(peer);
+        peer->remote->capacity_news = true;
     if (!partner)
         return;
     rtcp_schedule_set_remb(&partner->schedule, peer_send_cap(partner));
@@ -275,7 +275,7 @@ static void write_nacks(struct mouth *mouth, struct track_in *track, usec_t now)
         done += n;
     }
     counter_add(&media_stats(peer->media)->nack_asked, count);
-    if (nack_generator_take_key_frame_needed(&track->nack))
+    if (nack_generator_take_key_frame_needed(&track->nack) && (track->sink || peer->remote))
         keyframe_request_want(&track->key_frame);
 }
 

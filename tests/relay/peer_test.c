@@ -25,11 +25,20 @@ static void ignore_event(void *arg, uint64_t peer, const struct media_event *eve
     (void)arg, (void)peer, (void)event;
 }
 
+static unsigned told[MEDIA_REMOTE_CAPACITY + 1];
+
+static void count_told(void *arg, unsigned worker, uint64_t to, const struct media_remote *what)
+{
+    (void)arg, (void)worker, (void)to;
+    told[what->kind]++;
+}
+
 static struct peer *begin(void)
 {
     const struct media_output output = {
         .sink = {NULL, ignore_send, ignore_flush},
         .event = ignore_event,
+        .remote = count_told,
     };
     const struct span ufrag = SPAN_LITERAL("abcd"),
                       pwd = SPAN_LITERAL("0123456789012345678901");
@@ -68,7 +77,55 @@ static void a_peer_with_data_alone_is_not_woken_for_reports_that_it_cannot_send(
     end(peer);
 }
 
+static void a_flood_of_news_is_one_message_to_another_worker(void)
+{
+    const struct span keys = SPAN_LITERAL("0123456789abcdef"),
+                      salt = SPAN_LITERAL("0123456789ab");
+    struct peer *peer = begin();
+    uint8_t flood[1200];
+    struct rtcp_writer writer;
+    struct rtcp_sr sr = {.ssrc = 7, .ntp = UINT64_C(1) << 40};
+    const uint32_t watched = 1;
+
+    T_EQ(srtp_context_create(&peer->srtp_out, engine, SRTP_PROFILE_AEAD_AES_128_GCM,
+                             SRTP_OUTBOUND, keys, salt),
+         RC_OK);
+    peer->state = PEER_CONNECTED;
+    peer->video_in.ssrc = 7;
+    rtcp_schedule_init(&peer->schedule, 0, T0 + SEC(10));
+    peer_link_remote(peer, 1, 2);
+    media_flush(media, T0);
+
+    rtcp_writer_init(&writer, flood, sizeof flood);
+    for (unsigned i = 0; i < 20; i++) {
+        sr.ntp++;
+        (void)rtcp_write_sr(&writer, &sr, NULL, 0);
+        (void)rtcp_write_remb(&writer, 5, 500000 + 1000 * i, &watched, 1);
+    }
+    memset(told, 0, sizeof told);
+    peer_rtcp(peer, (struct span){flood, writer.len}, T0);
+    peer_rtcp_poll(peer, T0);
+    T_EQ(told[MEDIA_REMOTE_CAPACITY], 1);
+    T_EQ(told[MEDIA_REMOTE_REPORT], 1);
+    peer->state = PEER_CONNECTING;
+    end(peer);
+}
+
+static void a_peer_that_failed_is_sent_nothing_more(void)
+{
+    struct peer *peer = begin();
+
+    T_EQ(address_parse(&peer->route.remote, "192.0.2.1:5000"), RC_OK);
+    media_flush(media, T0);
+    timers_run(timers, T0 + SEC(31)); /* no check ever came */
+    T_EQ(peer->state, PEER_FAILED);
+    T_EQ(peer->route.remote.sa.sa_family, AF_UNSPEC);
+    end(peer);
+}
+
 static const struct t_case cases[] = {
+    T_CASE(a_flood_of_news_is_one_message_to_another_worker),
+    T_CASE(a_peer_that_failed_is_sent_nothing_more),
     T_CASE(a_peer_with_data_alone_is_not_woken_for_reports_that_it_cannot_send),
 };
 T_MAIN(cases)

@@ -140,6 +140,30 @@ static void media_of_somebody_without_a_partner_goes_nowhere(void)
     T_OK(heard_by(0)->feedback_received > 150);
 }
 
+static void nobody_is_asked_for_key_frames_that_nobody_watches(void)
+{
+    begin(NULL, 1);
+    (void)call_connect();
+    call_start_all();
+    call_run(SEC(1));
+    call->client[0].up = (struct call_path){.loss = 1000};
+    call_run(SEC(1));
+    call->client[0].up = (struct call_path){0};
+    call_run(SEC(2));
+    T_EQ(heard_by(0)->pli.count, 0);
+}
+
+static void only_what_leaves_counts_as_forwarded(void)
+{
+    begin(NULL, 2);
+    call->client[1].gone = true; /* never connects */
+    call_run(SEC(1));
+    call_link(0, 1);
+    call_start_all();
+    call_run(SEC(2));
+    T_EQ(counter_get(&media_stats(call->media[0])->rtp_forwarded), 0);
+}
+
 /* --- a change of partner --- */
 
 static void a_change_of_partner_is_one_stream_that_goes_on_with_a_key_frame(void)
@@ -658,7 +682,57 @@ static void garbage_of_every_first_byte_is_survived(void)
     expect_all_flawless();
 }
 
+static void a_client_cannot_take_the_address_of_another_that_is_heard(void)
+{
+    begin(NULL, 3);
+    (void)call_connect();
+    call_link(0, 1);
+    call_start_all();
+    call_run(SEC(3));
+    call->client[2].address = call->client[0].address; /* forged */
+    call_run(SEC(8));                                  /* three checks from there */
+    T_EQ(stream_receiver_missing(video_of(1), call->now), 0);
+    T_EQ(stream_receiver_missing(audio_of(1), call->now), 0);
+    T_OK(stream_receiver_length(video_of(1)) > 1000);
+    expect_flawless(video_of(1));
+}
+
+static void an_address_that_fell_silent_goes_to_who_has_it_now(void)
+{
+    begin(NULL, 3);
+    (void)call_connect();
+    call_link(2, 1);
+    call_start_all();
+    call_run(SEC(2));
+    call->client[0].gone = true;
+    call_run(SEC(5));
+    call->client[2].address = call->client[0].address;
+    T_EQ(address_parse(&call->client[0].address, "198.51.100.1:9"), RC_OK);
+    call_run(SEC(6));
+    const uint64_t before = video_of(1)->packets;
+    call_run(SEC(2));
+    T_OK(video_of(1)->packets > before + 150);
+}
+
 /* --- codecs --- */
+
+static void red_of_another_numbering_is_stripped(void)
+{
+    call = call_begin(NULL);
+    for (unsigned i = 0; i < 2; i++)
+        (void)call_add(0, &(struct media_client_options){
+                              .video = CODEC_VP8, .red = true, .dialect = i});
+    (void)call_connect();
+    call_link(0, 1);
+    call_start_all();
+    call_run(SEC(3));
+    for (unsigned i = 0; i < 2; i++) {
+        const struct stream_record *record = stream_receiver_at(audio_of(i), 100);
+        T_OK(record && record->received);
+        T_EQ(record->payload_type, audio_of(i)->payload_type);
+    }
+    expect_all_flawless();
+}
 
 static void red_reaches_a_receiver_that_has_it(void)
 {
@@ -894,6 +968,11 @@ static const struct t_case cases[] = {
     T_CASE(an_ice_restart_goes_on_with_the_same_streams),
     T_CASE(a_renegotiation_disturbs_nothing),
     T_CASE(a_client_that_vanishes_is_given_up_after_30_s),
+    T_CASE(a_client_cannot_take_the_address_of_another_that_is_heard),
+    T_CASE(an_address_that_fell_silent_goes_to_who_has_it_now),
+    T_CASE(red_of_another_numbering_is_stripped),
+    T_CASE(nobody_is_asked_for_key_frames_that_nobody_watches),
+    T_CASE(only_what_leaves_counts_as_forwarded),
     T_CASE(a_client_that_never_comes_is_given_up),
     T_CASE(clients_connect_through_heavy_loss),
     T_CASE(a_closed_peer_is_told_and_its_partner_is_left_in_peace),
