@@ -31,6 +31,7 @@ void track_out_init(struct track_out *track, enum media_kind media,
     track->rtx_ssrc = ssrcs->rtx;
     track->rtx_seq = random[0] & 0x7fff; /* RFC 3711, 3.3.1: low, so that the first wrap is far */
     track->leg = leg;
+    track->resend_bytes = TRACK_OUT_RESEND_START;
 
     const struct rewriter_options options = {
         .clock_rate = media == MEDIA_VIDEO ? 90000 : 48000,
@@ -196,6 +197,9 @@ static void send_new(struct track_out *track, struct build *b, usec_t now)
     sender_report_packet(&track->report, b->as.timestamp, b->payload.n, now);
     track->packets++;
     track->bytes += len;
+    track->resend_bytes += len;
+    if (track->resend_bytes > TRACK_OUT_RESEND_MAX)
+        track->resend_bytes = TRACK_OUT_RESEND_MAX;
 }
 
 /* Maps and sends one packet; true when it was the first of a new source. */
@@ -248,6 +252,8 @@ bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now)
 
     if (!track->source || !track->payload_type[CODEC_RTX] || !track->rtx_ssrc)
         return false;
+    if (track->resend_bytes < OUTBOX_PACKET_MAX)
+        return false;
     if (sent_history_resend(&track->history, seq, leg->rtt, now, &sent) != RC_OK)
         return false;
     if (sent.epoch != track->rewriter.epoch)
@@ -277,6 +283,7 @@ bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now)
     if (wrapped <= 0)
         return false;
     outbox_commit(leg->outbox, leg->route, OUTBOX_RTP, (size_t)wrapped);
+    track->resend_bytes -= (size_t)wrapped;
     track->rtx_seq++;
     track->retransmitted++;
     return true;

@@ -16,6 +16,12 @@
 #include "relay/sent_packets.h"
 #include "relay/track_in.h"
 
+/* Bytes that may be repeated: so many at first, and one for each that is sent, up to a limit. A
+ * client that loses half of everything is repaired; one that asks for all of it ten times, and
+ * claims a short RTT, does not get ten times its share of the line. */
+#define TRACK_OUT_RESEND_START 65536u
+#define TRACK_OUT_RESEND_MAX 262144u
+
 /* What the tracks of one peer share on the way out. Embedded in the peer. */
 struct track_leg {
     struct outbox *outbox; /* borrowed, the worker's */
@@ -38,6 +44,7 @@ struct track_out {
     struct track_in *source; /* borrowed: who is watched; NULL: nobody */
     struct track_leg *leg;   /* borrowed, the peer's */
     uint64_t packets, bytes, retransmitted;
+    size_t resend_bytes; /* that may be repeated now */
     /* What the client's last report block said of this stream. */
     uint8_t fraction_lost;
     uint32_t jitter; /* timestamp units */
@@ -64,7 +71,8 @@ bool track_out_takes(const struct track_out *track, enum codec_id codec);
 /* A packet of the source: rewritten into the outbox, or dropped. */
 void track_out_packet(struct track_out *track, const struct track_packet *packet, usec_t now);
 
-/* The client asks for `seq` again: from the source's ring, by RTX. True when it was sent. */
+/* The client asks for `seq` again: from the source's ring, by RTX. True when it was sent; false
+ * too when it was repeated enough, or everything was. */
 bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now);
 
 /* The sender report for now; false: nothing was sent yet. */
