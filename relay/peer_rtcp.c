@@ -240,7 +240,8 @@ static void write_reports(struct mouth *mouth, usec_t now)
     const struct span cname = {(const uint8_t *)peer->cname, strlen(peer->cname)};
     struct rtcp_report_block blocks[2];
     struct rtcp_sr sr;
-    bool told = false;
+    uint32_t told[2];
+    size_t told_count = 0;
 
     size_t count = report_block(&peer->audio_in, now, blocks);
     count += report_block(&peer->video_in, now, blocks + count);
@@ -250,12 +251,17 @@ static void write_reports(struct mouth *mouth, usec_t now)
     for (size_t i = 0; i < ARRAY_LEN(tracks); i++) {
         if (!tracks[i]->source || !track_out_report(tracks[i], now, &sr))
             continue;
-        (void)rtcp_write_sr(&mouth->writer, &sr, blocks, told ? 0 : count);
-        told = true;
+        (void)rtcp_write_sr(&mouth->writer, &sr, blocks,
+                            told_count ? 0 : count);
+        told[told_count++] = tracks[i]->ssrc;
     }
-    if (!told)
-        (void)rtcp_write_rr(&mouth->writer, our_ssrc(peer), blocks, count);
-    (void)rtcp_write_cname(&mouth->writer, our_ssrc(peer), cname);
+    if (!told_count) {
+        told[told_count++] = our_ssrc(peer);
+        (void)rtcp_write_rr(&mouth->writer, told[0], blocks, count);
+    }
+    /* RFC 3550, section 6.1: the CNAME says which streams belong together. */
+    for (size_t i = 0; i < told_count; i++)
+        (void)rtcp_write_cname(&mouth->writer, told[i], cname);
 }
 
 static void write_nacks(struct mouth *mouth, struct track_in *track, usec_t now)

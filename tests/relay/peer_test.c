@@ -9,10 +9,16 @@ static struct timers *timers;
 static struct srtp_engine *engine;
 static struct media *media;
 
-static void ignore_send(void *arg, const struct address *to, const struct address *local,
-                        const uint8_t *data, size_t len)
+static uint8_t sent[OUTBOX_PACKET_MAX + SRTP_OVERHEAD_MAX];
+static size_t sent_len;
+
+static void on_send(void *arg, const struct address *to, const struct address *local,
+                    const uint8_t *data, size_t len)
 {
-    (void)arg, (void)to, (void)local, (void)data, (void)len;
+    (void)arg, (void)to, (void)local;
+    T_OK(len <= sizeof sent);
+    memcpy(sent, data, len);
+    sent_len = len;
 }
 
 static void ignore_flush(void *arg)
@@ -36,7 +42,7 @@ static void count_told(void *arg, unsigned worker, uint64_t to, const struct med
 static struct peer *begin(void)
 {
     const struct media_output output = {
-        .sink = {NULL, ignore_send, ignore_flush},
+        .sink = {NULL, on_send, ignore_flush},
         .event = ignore_event,
         .remote = count_told,
     };
@@ -77,19 +83,64 @@ static void a_peer_with_data_alone_is_not_woken_for_reports_that_it_cannot_send(
     end(peer);
 }
 
+static struct srtp_context *make_srtp(enum srtp_direction direction)
+{
+    const struct span key = SPAN_LITERAL("0123456789abcdef"),
+                      salt = SPAN_LITERAL("0123456789ab");
+    struct srtp_context *context;
+
+    T_EQ(srtp_context_create(&context, engine, SRTP_PROFILE_AEAD_AES_128_GCM, direction, key,
+                             salt),
+         RC_OK);
+    return context;
+}
+
+static void a_report_names_both_streams_and_says_that_they_belong_together(void)
+{
+    struct peer *peer = begin();
+    struct srtp_context *inbound = make_srtp(SRTP_INBOUND);
+    struct track_out *tracks[] = {&peer->video_out, &peer->audio_out};
+    unsigned reports = 0, names = 0;
+    struct rtcp_packet packet;
+
+    peer->srtp_out = peer->route.srtp = make_srtp(SRTP_OUTBOUND);
+    T_EQ(address_parse(&peer->route.remote, "192.0.2.1:5000"), RC_OK);
+    rtcp_schedule_init(&peer->schedule, 0, T0);
+    track_out_watch(tracks[0], &peer->video_in);
+    track_out_watch(tracks[1], &peer->audio_in);
+    for (unsigned i = 0; i < 2; i++) {
+        tracks[i]->ssrc = tracks[i]->report.ssrc = 21 + i;
+        tracks[i]->rewriter.state = REWRITER_RUNNING;
+        sender_report_packet(&tracks[i]->report, 0, 100, T0);
+    }
+    peer_rtcp_poll(peer, T0 + SEC(1));
+    media_flush(media, T0 + SEC(1));
+
+    struct srtp_packet srtp = {inbound, sent, sent_len, sizeof sent, REFUSAL_NONE};
+    srtp_engine_unprotect_rtcp(engine, &srtp, 1);
+    T_EQ(srtp.refusal, REFUSAL_NONE);
+    struct span rest = {sent, srtp.len};
+    T_EQ(rtcp_validate(rest), RC_OK);
+    while (rtcp_next(&rest, &packet)) {
+        reports += packet.kind == RTCP_SR;
+        if (packet.kind == RTCP_SDES)
+            T_EQ(load_be32(packet.body.p), 21 + names++);
+    }
+    T_EQ(reports, 2);
+    T_EQ(names, 2);
+    srtp_context_free(inbound);
+    end(peer);
+}
+
 static void a_flood_of_news_is_one_message_to_another_worker(void)
 {
-    const struct span keys = SPAN_LITERAL("0123456789abcdef"),
-                      salt = SPAN_LITERAL("0123456789ab");
     struct peer *peer = begin();
     uint8_t flood[1200];
     struct rtcp_writer writer;
     struct rtcp_sr sr = {.ssrc = 7, .ntp = UINT64_C(1) << 40};
     const uint32_t watched = 1;
 
-    T_EQ(srtp_context_create(&peer->srtp_out, engine, SRTP_PROFILE_AEAD_AES_128_GCM,
-                             SRTP_OUTBOUND, keys, salt),
-         RC_OK);
+    peer->srtp_out = make_srtp(SRTP_OUTBOUND);
     peer->state = PEER_CONNECTED;
     peer->video_in.ssrc = 7;
     rtcp_schedule_init(&peer->schedule, 0, T0 + SEC(10));
@@ -124,6 +175,7 @@ static void a_peer_that_failed_is_sent_nothing_more(void)
 }
 
 static const struct t_case cases[] = {
+    T_CASE(a_report_names_both_streams_and_says_that_they_belong_together),
     T_CASE(a_flood_of_news_is_one_message_to_another_worker),
     T_CASE(a_peer_that_failed_is_sent_nothing_more),
     T_CASE(a_peer_with_data_alone_is_not_woken_for_reports_that_it_cannot_send),
