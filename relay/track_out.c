@@ -258,6 +258,9 @@ bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now)
         return false;
     if (sent.epoch != track->rewriter.epoch)
         return false;
+    /* The rewriter takes two packets from so far back for a source that has started over. */
+    if ((uint16_t)((uint16_t)track->rewriter.highest_in - sent.in_seq) > REWRITER_LATE_MAX)
+        return false;
     if (!packet_ring_get(&track->source->ring, sent.in_seq, now, &entry))
         return false;
     if (!track_in_describe(track->source, entry.packet, &packet))

@@ -221,7 +221,23 @@ static void a_flood_of_nacks_repeats_no_more_than_was_sent(void)
     T_OK(sent_bytes - once <= once + TRACK_OUT_RESEND_START);
 }
 
+static void a_request_for_what_is_long_gone_does_not_restart_the_stream(void)
+{
+    begin();
+    give(11, true, T0);
+    give(12, false, T0);
+    for (uint16_t seq = 2912; seq <= 5812; seq = (uint16_t)(seq + 2900)) /* a bad path up */
+        give(seq, false, T0 + MSEC(10));
+    const unsigned before = sent_count;
+    for (unsigned i = 0; i < 2; i++)
+        (void)track_out_resend(&track, sent[i].header.seq, T0 + MSEC(30));
+    T_EQ(track.rewriter.state, REWRITER_RUNNING);
+    give(5813, false, T0 + MSEC(40));
+    T_EQ(sent_count, before + 1);
+}
+
 static const struct t_case cases[] = {
+    T_CASE(a_request_for_what_is_long_gone_does_not_restart_the_stream),
     T_CASE(a_stream_begins_with_a_key_frame_under_our_own_names),
     T_CASE(a_lost_packet_comes_again_by_rtx),
     T_CASE(without_rtx_nothing_comes_again),
