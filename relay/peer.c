@@ -32,6 +32,8 @@ static usec_t deadline(const struct peer *peer)
         if (peer->state == PEER_CONNECTED && !peer->has_data)
             due = earlier(due, peer->connected_at + PEER_DTLS_KEEP);
     }
+    if (peer->state == PEER_CONNECTING)
+        due = earlier(due, peer->connect_by);
     if (peer->state == PEER_CONNECTED) {
         due = earlier(due, peer_rtcp_deadline(peer));
         due = earlier(due, peer->quality_due);
@@ -101,6 +103,7 @@ void peer_restart_ice(struct peer *peer, const struct sdp_negotiated *negotiated
     if (ice_session_restart(&peer->ice, ufrag, pwd, now, &out) != RC_OK)
         return;
     ice_session_use(&peer->ice, credentials);
+    peer->connect_by = now + PEER_CONNECT_LIMIT;
     media_add_ufrag(peer->media, peer, peer->ice.local.ufrag);
     take_ice_output(peer, &out, now);
     media_mark_dirty(peer->media, peer);
@@ -311,6 +314,8 @@ static void on_timer(struct timer *timer, void *arg, usec_t now)
         return;
     if (peer->dtls && !dtls_released(peer->dtls) && dtls_deadline(peer->dtls) <= now)
         follow_dtls(peer, dtls_tick(peer->dtls, now), now);
+    if (peer->state == PEER_CONNECTING && now >= peer->connect_by)
+        fail(peer, refuse(REFUSAL_DTLS_TIMEOUT));
     if (peer->state == PEER_CONNECTED)
         slim_dtls(peer, now);
     if (peer->state == PEER_CONNECTED && now >= peer->quality_due) {
@@ -368,6 +373,7 @@ int peer_create(struct peer **out, struct media *media, const struct media_peer_
     peer->id = options->id;
     peer->media = media;
     peer->ice = options->ice;
+    peer->connect_by = now + PEER_CONNECT_LIMIT;
     peer->dtls_client = negotiated->dtls_client;
     peer->expected = negotiated->fingerprint;
     memcpy(peer->cname, options->cname, sizeof peer->cname);

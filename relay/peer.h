@@ -22,6 +22,8 @@
 /* After that long without an SRTP packet the DTLS session is released all the same: a client that
  * has our Finished does not repeat its own. */
 #define PEER_DTLS_KEEP SEC(10)
+/* Checks, then a handshake, each at its slowest; who has no keys by then is given up. */
+#define PEER_CONNECT_LIMIT (ICE_CONNECT_TIMEOUT + DTLS_HANDSHAKE_LIMIT)
 #define PEER_QUALITY_INTERVAL SEC(5)
 #define PEER_NACK_MAX 64 /* sequence numbers of one NACK that we answer or ask */
 
@@ -50,6 +52,7 @@ struct peer {
     bool dtls_client, has_data;
     struct handshake handshake; /* queued while it is half open */
     bool dtls_used; /* since its buffers were given back last */
+    usec_t connect_by; /* while connecting */
     usec_t connected_at;
     struct srtp_context *srtp_in, *srtp_out; /* owned; NULL before keys */
     struct outbox_route route;

@@ -174,7 +174,27 @@ static void a_peer_that_failed_is_sent_nothing_more(void)
     end(peer);
 }
 
+static void a_client_that_checks_and_never_begins_dtls_is_given_up(void)
+{
+    struct peer *peer = begin();
+
+    T_EQ(address_parse(&peer->ice.path[0].remote, "192.0.2.1:5000"), RC_OK);
+    peer->ice.path[0].last_alive = T0 + SEC(100);
+    peer->ice.path_count = 1;
+    peer->ice.selected = 0;
+    peer->ice.state = ICE_CONNECTED;
+    media_mark_dirty(media, peer);
+    media_flush(media, T0);
+    timers_run(timers, T0 + SEC(59));
+    T_EQ(peer->state, PEER_CONNECTING);
+    media_flush(media, T0 + SEC(59));
+    timers_run(timers, T0 + SEC(61));
+    T_EQ(peer->state, PEER_FAILED);
+    end(peer);
+}
+
 static const struct t_case cases[] = {
+    T_CASE(a_client_that_checks_and_never_begins_dtls_is_given_up),
     T_CASE(a_report_names_both_streams_and_says_that_they_belong_together),
     T_CASE(a_flood_of_news_is_one_message_to_another_worker),
     T_CASE(a_peer_that_failed_is_sent_nothing_more),
