@@ -270,6 +270,8 @@ static void collect(struct media *media, struct input_list *list,
         refuse(REFUSAL_DATAGRAM_NO_PEER);
         return;
     }
+    if (list->count == 0 || list->peer[list->count - 1] != peer)
+        peer_prefetch(peer);
     list->packet[list->count] = (struct srtp_packet){
         .context = peer->srtp_in,
         .data = datagram->data,
@@ -282,6 +284,9 @@ static void collect(struct media *media, struct input_list *list,
 
 static void take_rtp(struct media *media, struct input_list *list, usec_t now)
 {
+    for (size_t i = 0; i < list->count; i++)
+        if (i == 0 || list->peer[i] != list->peer[i - 1])
+            peer_prefetch_more(list->peer[i]);
     if (list->count)
         srtp_engine_unprotect(media->context.srtp, list->packet, list->count);
     for (size_t i = 0; i < list->count; i++) {

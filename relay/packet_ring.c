@@ -6,6 +6,7 @@
 #define SIZE_MIN 4096u
 #define INDEX_MIN 32u
 #define ALIGN 8u
+#define PREFETCH_BYTES 1280u /* a packet of video */
 
 /* One packet. Records lie apart from the packets and side by side, since each put looks at the
  * oldest one too: in front of its packet it would be a cache miss for every packet of every
@@ -243,6 +244,16 @@ int packet_ring_put(struct packet_ring *ring, uint16_t seq, struct span packet, 
     if (used(ring) > ring->peak)
         ring->peak = used(ring);
     return RC_OK;
+}
+
+void packet_ring_prefetch(const struct packet_ring *ring)
+{
+    if (ring->index_size == 0)
+        return;
+    __builtin_prefetch(record_at(ring, 0));
+    __builtin_prefetch(record_at(ring, ring->count), 1);
+    for (uint32_t at = 0; at < PREFETCH_BYTES && ring->tail + at < ring->size; at += 64)
+        __builtin_prefetch(ring->bytes + ring->tail + at, 1);
 }
 
 bool packet_ring_get(const struct packet_ring *ring, uint16_t seq, usec_t now,

@@ -64,6 +64,9 @@ void packet_ring_free(struct packet_ring *ring);
  * place; RC_NOMEM when there is not even memory for the smallest ring. */
 int packet_ring_put(struct packet_ring *ring, uint16_t seq, struct span packet, usec_t now);
 
+/* A hint that packets will be put: where the next one goes, and what is looked at for it. */
+void packet_ring_prefetch(const struct packet_ring *ring);
+
 /* Finds a packet younger than `keep`. False when it is not (or no longer) here. */
 bool packet_ring_get(const struct packet_ring *ring, uint16_t seq, usec_t now,
                      struct packet_ring_entry *out);

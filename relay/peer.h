@@ -98,6 +98,13 @@ void peer_authenticated(struct peer *peer, const struct address *from, usec_t no
 /* At the end of a batch in which something came in: asks and reports what cannot wait. */
 void peer_settle(struct peer *peer, usec_t now);
 
+/* --- peer_prefetch.c --- */
+
+/* When the first packet of a batch comes from this peer, which has keys: what is embedded in it
+ * and in its partner; then, before the packets are looked at, what these point to. */
+void peer_prefetch(const struct peer *peer);
+void peer_prefetch_more(const struct peer *peer);
+
 /* --- peer_media.c ---------------------------------------------------------------------------- */
 
 /* One plaintext RTP packet; may be changed in place. */

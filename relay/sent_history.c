@@ -78,6 +78,12 @@ int sent_history_add(struct sent_history *history, const struct sent_history_ent
     return RC_OK;
 }
 
+void sent_history_prefetch(const struct sent_history *history, uint16_t seq)
+{
+    if (history->size > 0)
+        __builtin_prefetch(entry_of(history, seq), 1);
+}
+
 int sent_history_resend(struct sent_history *history, uint16_t seq, usec_t rtt, usec_t now,
                         struct sent_history_entry *out)
 {

@@ -45,6 +45,9 @@ void sent_history_free(struct sent_history *history); /* harmless twice */
 int sent_history_add(struct sent_history *history, const struct sent_history_entry *packet,
                      usec_t now);
 
+/* A hint that packets from `seq` on will be added. */
+void sent_history_prefetch(const struct sent_history *history, uint16_t seq);
+
 /* May the packet `seq` be sent again? RC_OK: yes, it counts as sent now, *out tells which it
  * was. RC_BAD: unknown or too old. RC_AGAIN: repeated less than three quarters of `rtt` ago
  * (the receiver asks again after its own measurement of it, which jitters); the first

@@ -19,6 +19,9 @@ struct srtp_engine {
     struct srtp_job jobs[SRTP_JOBS_MAX]; /* prepared and not yet run */
 };
 
+/* Of the keys, those of GCM-128's rounds and its most used hash keys; the first two streams. */
+#define PREFETCH_BYTES 320
+
 struct srtp_context {
     const struct srtp_engine_functions *functions;
     const struct srtp_profile_info *profile;
@@ -191,6 +194,16 @@ void srtp_context_free(struct srtp_context *context)
     context->functions->keys_free(context->keys, context->profile);
     srtp_stream_table_free(&context->streams);
     free(context);
+}
+
+void srtp_context_prefetch(const struct srtp_context *context)
+{
+    const char *keys = context->keys, *streams = (const char *)context->streams.slot;
+
+    for (size_t at = 0; at < PREFETCH_BYTES; at += 64) { /* a cache line */
+        __builtin_prefetch(keys + at);
+        __builtin_prefetch(streams + at, 1);
+    }
 }
 
 enum srtp_profile srtp_context_profile(const struct srtp_context *context)

@@ -90,6 +90,8 @@ int srtp_context_create(struct srtp_context **out, struct srtp_engine *engine,
                         struct span master_key, struct span master_salt);
 /* Wipes the keys. NULL is fine. Not while a batch with it is under way. */
 void srtp_context_free(struct srtp_context *context);
+/* A hint that packets of this context come next: its keys and its first streams. */
+void srtp_context_prefetch(const struct srtp_context *context);
 enum srtp_profile srtp_context_profile(const struct srtp_context *context);
 
 /* One packet of a batch; everything is borrowed until the call returns. */
