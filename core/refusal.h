@@ -70,6 +70,7 @@
     X(STUN_MALFORMED, "stun_malformed", "malformed STUN message")                              \
     X(STUN_UNAUTHORIZED, "stun_unauthorized", "STUN message with wrong or no integrity")       \
     X(STUN_UNKNOWN_USER, "stun_unknown_user", "STUN check for no session of this server")      \
+    X(STUN_REPLAY, "stun_replay", "STUN check that came from another address before")          \
     X(STUN_RATE_LIMIT, "stun_rate_limit", "too many STUN requests without credentials")        \
     X(ICE_TIMEOUT, "ice_timeout", "no ICE check arrived in time")                              \
     X(ICE_CONSENT_EXPIRED, "ice_consent_expired", "the client was silent for 30 seconds")      \

@@ -347,6 +347,42 @@ static void on_check(struct ice_session *session, const struct check *check, use
         path->nomination = ICE_PATH_PLAIN;
 }
 
+/* --- replays ---------------------------------------------------------------------------------
+ *
+ * A check is bound to no address: MESSAGE-INTEGRITY does not cover where it comes from, and a
+ * lite agent makes no check of its own that a false address could not answer. So one that came
+ * from elsewhere before makes no new path. It still counts on a path that there is: whoever is
+ * quick enough to send a copy first must not keep the original out.
+ */
+
+static bool is_replay(const struct ice_session *session, uint64_t id, const struct address *from)
+{
+    for (unsigned i = 0; i < ICE_SEEN_MAX; i++) {
+        if (session->seen[i].id == id)
+            return session->seen[i].from != address_hash(from) && !ice_accepts(session, from);
+    }
+    return false;
+}
+
+static void remember(struct ice_session *session, uint64_t id, const struct address *from)
+{
+    for (unsigned i = 0; i < ICE_SEEN_MAX; i++) {
+        if (session->seen[i].id == id)
+            return; /* where it came from first is what counts */
+    }
+    session->seen[session->seen_next] = (struct ice_seen){id, address_hash(from)};
+    session->seen_next = (uint8_t)((session->seen_next + 1) % ICE_SEEN_MAX);
+}
+
+/* Never 0. */
+static uint64_t check_id(const struct stun_view *view)
+{
+    const uint64_t high = (uint64_t)load_be32(view->id) << 32;
+    const uint64_t id = (high | load_be32(view->id + 4)) ^ load_be32(view->id + 8);
+
+    return id ? id : 1;
+}
+
 /* --- input -----------------------------------------------------------------------------------
  */
 
@@ -440,6 +476,11 @@ enum refusal ice_input(struct ice_agent *agent, struct ice_session *session,
     default:
         return refuse(REFUSAL_STUN_MALFORMED);
     }
+
+    const uint64_t id = check_id(&view);
+    if (is_replay(session, id, from))
+        return refuse(REFUSAL_STUN_REPLAY);
+    remember(session, id, from);
 
     const struct check check = {
         .from = from,

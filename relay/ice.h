@@ -34,6 +34,10 @@
 /* Replies are at most request-sized plus a few; libnice aborts when a reply does not fit. */
 #define ICE_REPLY_MAX 1280
 
+/* Checks that are remembered, so that who overhears one cannot send it again from elsewhere and
+ * turn the media there: over a minute of a browser's checks on one path. */
+#define ICE_SEEN_MAX 32
+
 struct ice_agent; /* opaque: libnice's StunAgent; belongs to one thread */
 
 int ice_agent_create(struct ice_agent **out); /* RC_NOMEM */
@@ -64,6 +68,12 @@ struct ice_path {
     enum ice_nomination nomination;
 };
 
+/* A check by its transaction id, and where it came from. */
+struct ice_seen {
+    uint64_t id;   /* of the 96 bits: enough to tell the client's own apart */
+    uint32_t from; /* address_hash */
+};
+
 struct ice_session {
     enum ice_state state;
     enum refusal why; /* once ICE_FAILED */
@@ -78,6 +88,8 @@ struct ice_session {
     struct ice_path path[ICE_PATHS_MAX];    /* the first path_count are in use, in no order */
     uint8_t path_count;
     int8_t selected; /* index into path, -1: none */
+    uint8_t seen_next;
+    struct ice_seen seen[ICE_SEEN_MAX]; /* ring; id 0: free */
 };
 
 enum ice_event {
@@ -124,8 +136,8 @@ int ice_message_ufrag(struct span datagram, char out[static ICE_UFRAG_LEN + 1]);
 /*
  * A STUN datagram whose ufrag is this session's. REFUSAL_NONE: it was a check with the right
  * integrity, and out->reply is its answer (a success, 487 or 420). Otherwise dropped and
- * counted: STUN_MALFORMED, STUN_UNKNOWN_USER, STUN_UNAUTHORIZED; out then holds no event and no
- * reply.
+ * counted: STUN_MALFORMED, STUN_UNKNOWN_USER, STUN_UNAUTHORIZED, or STUN_REPLAY when it came
+ * from another address before and this one is no path; out then holds no event and no reply.
  *
  * Nomination. The first valid path is selected, so that DTLS need not wait. A nominating check
  * moves the selection to its path when none was nominated so far; when its path was plain

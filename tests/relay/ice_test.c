@@ -233,6 +233,43 @@ static void a_client_whose_nat_maps_it_anew_is_followed_at_once(void)
     T_OK(selected_is("192.0.2.1:5000"));
 }
 
+/* Somebody on the way overhears a check and sends it again, from an address of their choice. */
+static void a_replayed_check_makes_no_path(void)
+{
+    uint8_t overheard[1280];
+
+    begin();
+    const struct span replay = {
+        overheard, ice_checker_request(&checker, HIGH, true, overheard, sizeof overheard)};
+    T_EQ(input(replay, "192.0.2.1:4000", T0), REFUSAL_NONE);
+    T_EQ(input(replay, "203.0.113.66:9", T0 + 1), REFUSAL_STUN_REPLAY);
+    T_EQ(out.events, 0);
+    T_EQ(out.reply_len, 0);
+    T_OK(selected_is("192.0.2.1:4000"));
+    T_OK(!accepts("203.0.113.66:9"));
+
+    for (unsigned i = 1; i < ICE_SEEN_MAX; i++) {
+        T_EQ(check("192.0.2.1:4000", HIGH, true, T0 + SEC(2) * i), 0);
+        T_EQ(input(replay, "203.0.113.66:9", T0 + SEC(2) * i + 1), REFUSAL_STUN_REPLAY);
+    }
+    T_OK(selected_is("192.0.2.1:4000"));
+    T_EQ(input(replay, "192.0.2.1:4000", T0 + SEC(80)), REFUSAL_NONE); /* a retransmission */
+}
+
+static void a_copy_that_is_quicker_keeps_the_original_not_out(void)
+{
+    uint8_t overheard[1280];
+
+    begin();
+    T_EQ(check("192.0.2.1:4000", HIGH, true, T0), 0);
+    const struct span original = {
+        overheard, ice_checker_request(&checker, HIGH, true, overheard, sizeof overheard)};
+    T_EQ(input(original, "203.0.113.66:9", T0 + SEC(2)), REFUSAL_NONE);
+    T_OK(selected_is("203.0.113.66:9"));
+    T_EQ(input(original, "192.0.2.1:4000", T0 + SEC(2) + 1), REFUSAL_NONE);
+    T_OK(selected_is("192.0.2.1:4000"));
+}
+
 static void of_aggressive_nominations_the_highest_priority_wins(void)
 {
     begin();
@@ -741,6 +778,8 @@ static const struct t_case cases[] = {
     T_CASE(a_failed_session_answers_nobody_until_a_restart),
     T_CASE(a_client_that_roams_and_nominates_moves_the_path),
     T_CASE(a_client_whose_nat_maps_it_anew_is_followed_at_once),
+    T_CASE(a_replayed_check_makes_no_path),
+    T_CASE(a_copy_that_is_quicker_keeps_the_original_not_out),
     T_CASE(of_aggressive_nominations_the_highest_priority_wins),
     T_CASE(an_aggressive_client_that_lost_its_better_network_is_followed),
     T_CASE(one_client_at_two_of_our_addresses_does_not_flap),
