@@ -39,6 +39,23 @@ static uint64_t refused(void)
     return sum;
 }
 
+static uint64_t totals[REFUSAL_COUNT];
+
+static void note_totals(void)
+{
+    for (enum refusal why = 0; why < REFUSAL_COUNT; why++)
+        totals[why] = refusal_total(why);
+}
+
+/* For whoever reads of a failure. */
+static void print_totals(void)
+{
+    for (enum refusal why = 0; why < REFUSAL_COUNT; why++)
+        if (refusal_total(why) > totals[why])
+            printf("# %s %llu\n", refusal_code(why),
+                   (unsigned long long)(refusal_total(why) - totals[why]));
+}
+
 static void begin(const struct live_options *options)
 {
     world = live_begin(options);
@@ -136,6 +153,7 @@ static void stranger_opens(void)
     T_EQ(connect(stranger.fd, &server->sa, address_len(server)), 0);
     stranger.sent = stranger.answered = stranger.bytes_in = stranger.bytes_out = 0;
     stranger.refused_before = refused();
+    note_totals();
 }
 
 static void stranger_sends(const struct live_datagram *d)
@@ -156,7 +174,8 @@ static void stranger_reads(void)
     }
 }
 
-/* Each of the stranger's datagrams was answered or refused. */
+/* Each of the stranger's datagrams was answered or refused, also a check that is the guest's
+ * own, bit for bit. */
 static bool all_is_accounted_for(void)
 {
     stranger_reads();
@@ -197,6 +216,7 @@ static void strangers_are_refused_and_counted_and_disturb_nobody(void)
         }
         T_OK(live_until(all_is_accounted_for, SEC(5)));
     }
+    print_totals();
     T_EQ(refused() - stranger.refused_before + stranger.answered, stranger.sent);
     T_OK(stranger.bytes_in <= stranger.bytes_out / 100);
     expect_undisturbed();
@@ -245,6 +265,23 @@ static void a_stranger_cannot_begin_a_handshake(void)
     live_end();
 }
 
+static void a_stranger_cannot_turn_the_media_with_a_check_that_it_overheard(void)
+{
+    const struct live_options options = {.workers = 1};
+
+    begin(&options);
+    stranger_opens();
+    const uint64_t before = refusal_total(REFUSAL_STUN_REPLAY);
+    stranger_sends(&world->guest[0].sent[DATAGRAM_STUN]);
+    T_OK(live_until(all_is_accounted_for, SEC(5)));
+    T_EQ(refusal_total(REFUSAL_STUN_REPLAY) - before, 1);
+    expect_undisturbed();
+    stranger_reads();
+    T_EQ(stranger.bytes_in, 0);
+    close(stranger.fd);
+    live_end();
+}
+
 /* --- from a client's own address
  * ---------------------------------------------------------------------- */
 
@@ -286,6 +323,7 @@ static void forgeries_from_a_clients_address_do_not_disturb_even_that_client(voi
     live_run(MSEC(100)); /* the handshake is over, for both */
     impostor_sent = 0;
     impostor_before = refused();
+    note_totals();
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < BATCH; i++) {
             make_impostor(&d);
@@ -293,6 +331,7 @@ static void forgeries_from_a_clients_address_do_not_disturb_even_that_client(voi
         }
         T_OK(live_until(impostor_is_accounted_for, SEC(5)));
     }
+    print_totals();
     T_EQ(refused() - impostor_before, impostor_sent);
     T_OK(refusal_total(REFUSAL_SRTP_AUTH) > 0);
     T_OK(refusal_total(REFUSAL_SRTP_REPLAY) > 0);
@@ -338,6 +377,7 @@ static const struct t_case cases[] = {
     T_CASE(strangers_are_refused_and_counted_and_disturb_nobody),
     T_CASE(a_stranger_gets_hardly_more_than_it_sent),
     T_CASE(a_stranger_cannot_begin_a_handshake),
+    T_CASE(a_stranger_cannot_turn_the_media_with_a_check_that_it_overheard),
     T_CASE(forgeries_from_a_clients_address_do_not_disturb_even_that_client),
     T_CASE(handshakes_that_never_end_are_capped_and_keep_nobody_out),
 };
