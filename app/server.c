@@ -306,20 +306,11 @@ static double read_connections(void *arg)
     return count;
 }
 
-static double read_peers(void *arg)
-{
-    const struct server *server = arg;
-
-    return relay_peer_count(server->relay);
-}
-
 /* A number that cannot be registered is missing on the page: no reason not to serve. */
 static void register_metrics(struct server *server)
 {
     (void)metrics_add_callback("meetopia_tcp_connections", "", "open TCP connections",
                                METRIC_GAUGE, read_connections, server);
-    (void)metrics_add_callback("meetopia_peer_connections", "", "peer connections",
-                               METRIC_GAUGE, read_peers, server);
     (void)metrics_add("meetopia_loop_stalls_total", "thread=\"control\"",
                       "handlers that held their loop for more than 10 ms", METRIC_COUNTER,
                       &loop_stats(server->loop)->stalls);

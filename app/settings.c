@@ -302,6 +302,13 @@ static void print_values(const struct option *row, FILE *out)
     }
 }
 
+/* A star would begin emphasis. */
+static void print_text(const char *text, FILE *out)
+{
+    for (; *text; text++)
+        fprintf(out, *text == '*' ? "\\%c" : "%c", *text);
+}
+
 static void print_row(const struct option *row, FILE *out)
 {
     fprintf(out, "| `%s` ", row->name);
@@ -312,7 +319,9 @@ static void print_row(const struct option *row, FILE *out)
     else
         fputs("| | ", out);
     print_values(row, out);
-    fprintf(out, " | %s | %s |\n", row->reloadable ? "yes" : "", row->help);
+    fprintf(out, " | %s | ", row->reloadable ? "yes" : "");
+    print_text(row->help, out);
+    fputs(" |\n", out);
 }
 
 void settings_print_markdown(FILE *out)

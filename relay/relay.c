@@ -532,9 +532,8 @@ enum refusal relay_offer(struct relay *relay, struct relay_peer **peer, void *us
     enum refusal why = REFUSAL_SDP_MALFORMED;
 
     if (sdp_offer_parse(sdp, length, &relay->offer, &why) != RC_OK)
-        return refuse(why);
-    why = answer_offer(relay, peer, user, answer);
-    return why == REFUSAL_NONE ? REFUSAL_NONE : refuse(why);
+        return why;
+    return answer_offer(relay, peer, user, answer);
 }
 
 enum refusal relay_candidate(struct relay_peer *peer, const char *text)
@@ -547,7 +546,7 @@ enum refusal relay_candidate(struct relay_peer *peer, const char *text)
     if (length == 0 || candidate_is_end(text, length))
         return REFUSAL_NONE;
     if (candidate_parse(text, length, &candidate) != RC_OK)
-        return refuse(REFUSAL_CANDIDATE_MALFORMED);
+        return REFUSAL_CANDIDATE_MALFORMED;
     return REFUSAL_NONE;
 }
 

@@ -56,7 +56,8 @@ int relay_start(struct relay **out, const struct relay_options *options, struct 
 /* Ends every peer (DTLS close_notify, RTCP BYE), joins the threads, closes the ports. */
 void relay_stop(struct relay *relay);
 
-/* See media_service.offer for the meaning of *peer. *answer is malloc'ed. */
+/* See media_service.offer for the meaning of *peer. *answer is malloc'ed. Refusals of both are not
+ * counted here: whoever tells the client counts. */
 enum refusal relay_offer(struct relay *relay, struct relay_peer **peer, void *user,
                          const char *sdp, size_t length, char **answer);
 enum refusal relay_candidate(struct relay_peer *peer, const char *candidate);

@@ -1,9 +1,9 @@
 /*
  * signaling/media_service.h - what signaling asks of a media relay, and what it is told.
  *
- * The interface that lets signaling know nothing of relay/: app/ fills it in. Control thread only;
- * no call blocks, and none calls the listener from inside. A peer is one user's peer connection
- * with the server; a link makes two of them see and hear each other.
+ * The interface that lets signaling know nothing of relay/: app/ fills it in. Control thread
+ * only; no call blocks, and none calls the listener from inside. A peer is one user's peer
+ * connection with the server; a link makes two of them see and hear each other.
  */
 #ifndef SIGNALING_MEDIA_SERVICE_H
 #define SIGNALING_MEDIA_SERVICE_H
@@ -20,7 +20,8 @@ struct media_service {
      * Answers an offer. *peer is NULL for a first offer and set on success; for a later one the
      * service decides whether it is an ICE restart, a renegotiation or a new peer connection in
      * place of the old one (*peer stays valid, links stay). *answer is malloc'ed, caller frees.
-     * `user` comes back in events. On refusal nothing has changed.
+     * `user` comes back in events. On refusal nothing has changed, and nothing is counted:
+     * whoever tells the client counts.
      */
     enum refusal (*offer)(void *arg, struct media_peer **peer, void *user, const char *sdp,
                           size_t length, char **answer);

@@ -21,7 +21,7 @@ import { after, before, test } from "node:test";
 import tls from "node:tls";
 import { io } from "socket.io-client";
 import { Wire, sleep, within } from "./echo.mjs";
-import { Person, program, runRelay, startRelay } from "./relay.mjs";
+import { Person, program, root, runRelay, startRelay } from "./relay.mjs";
 
 const CONFIGURATION = 78; // sysexits.h's EX_CONFIG
 const isRoot = process.getuid() === 0;
@@ -306,6 +306,7 @@ test("SIGTERM ends the server within the grace, whoever does not read", async ()
   const silent = net.connect(relay.port, "127.0.0.1");
   const half = net.connect(relay.port, "127.0.0.1");
   half.write("GET /health HTTP/1.1\r\nHost: x\r\n");
+  for (const socket of [silent, half]) socket.on("error", () => {}); // they may be reset
   await Promise.all([once(silent, "connect"), once(half, "connect")]);
   const begin = Date.now();
   relay.kill("SIGTERM");
@@ -335,6 +336,7 @@ test("SIGINT twice ends the server at once", async () => {
   const wire = new Wire(`${relay.ws}/socket.io/?EIO=4&transport=websocket`);
   await wire.next();
   const idle = net.connect(relay.port, "127.0.0.1");
+  idle.on("error", () => {});
   idle.write("GET / HTTP/1.1\r\n"); // a request that never ends
   await sleep(50);
   wire.socket._socket.pause();
@@ -464,47 +466,54 @@ test("a client that vanishes is missed by its heartbeat, and its partner told", 
 
 test("a machine that vanishes without a word is missed", rootOnly, async () => {
   const name = `faults${process.pid}`;
+  const [here, there] = [`f${process.pid}a`, `f${process.pid}b`];
+  const network = `10.${128 + (process.pid % 127)}.${(process.pid >> 7) % 256}`;
   const run = (line) => execFileSync("ip", line.split(" "), { stdio: "pipe" });
   const relay = await startRelay([
-    ...["--ping-interval=300ms", "--ping-timeout=500ms"],
+    ...["--ping-interval=300ms", "--ping-timeout=700ms"],
     "--max-connections-per-ip=0",
   ]);
+  // A whole client in a network of its own, which answers its pings as long as there is a network.
+  const script = `
+    import { io } from "socket.io-client";
+    const socket = io("http://${network}.1:${relay.port}", { transports: ["websocket"] });
+    socket.on("session", () => socket.emit("find-match", {}));`;
+  let machine;
   run(`netns add ${name}`);
   try {
-    run(`link add ${name.slice(-8)}a type veth peer name ${name.slice(-8)}b netns ${name}`);
-    run(`addr add 10.199.7.1/24 dev ${name.slice(-8)}a`);
-    run(`link set ${name.slice(-8)}a up`);
-    run(`-n ${name} addr add 10.199.7.2/24 dev ${name.slice(-8)}b`);
-    run(`-n ${name} link set ${name.slice(-8)}b up`);
-    // A whole client in the other namespace, which answers its pings as long as there is a net.
-    const script = `
-      import { io } from "socket.io-client";
-      const socket = io("http://10.199.7.1:${relay.port}", { transports: ["websocket"] });
-      socket.on("session", () => socket.emit("find-match", {}));`;
-    const child = spawn(
+    run(`link add ${here} type veth peer name ${there} netns ${name}`);
+    run(`addr add ${network}.1/24 dev ${here}`);
+    run(`link set ${here} up`);
+    run(`-n ${name} addr add ${network}.2/24 dev ${there}`);
+    run(`-n ${name} link set ${there} up`);
+    machine = spawn(
       "ip",
       ["netns", "exec", name, process.execPath, "--input-type=module", "-e", script],
-      { cwd: new URL("..", import.meta.url).pathname, stdio: "inherit" },
+      { cwd: join(root, "tests"), stdio: "inherit" },
     );
-    const b = await Person.enter(io, relay);
     await relay.until(
       async () => (await relay.metric("meetopia_users", 'state="waiting"')) === 1,
       "the machine waits",
+      15000,
     );
+    const b = await Person.enter(io, relay);
     await b.ask("find-match", {});
     await b.next("match-found");
-    await sleep(1500); // longer than interval and timeout together: it answers
+    await sleep(2000); // longer than interval and timeout together: it answers
     assert.ok(!b.has("peer-left"));
-    const rules = "table ip f { chain o { type filter hook output priority 0; drop; }; chain i { type filter hook input priority 0; drop; }; }";
+
+    const drop = (hook) => `chain ${hook} { type filter hook ${hook} priority 0; policy drop; }`;
+    const rules = `table ip silence { ${drop("input")}; ${drop("output")}; }`;
     execFileSync("ip", ["netns", "exec", name, "nft", rules]);
-    assert.equal((await b.next("peer-left", 4000)).reason, "disconnected");
+    assert.equal((await b.next("peer-left", 6000)).reason, "disconnected");
     assert.equal(await relay.refused("eio_ping_timeout"), 1);
-    child.kill("SIGKILL");
-    await once(child, "exit");
     b.leave();
-    await relay.stop();
   } finally {
+    machine?.kill("SIGKILL");
+    // The namespace itself lives on until its last, silenced connection is given up.
+    run(`link del ${here}`);
     run(`netns del ${name}`);
+    await relay.stop();
   }
 });
 

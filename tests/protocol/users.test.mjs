@@ -155,7 +155,9 @@ for (const [version, io] of clients) {
     assert.deepEqual(await a.ask("ice-candidate", null), { ok: true });
     const candidate = { candidate: "", sdpMid: "0" };
     assert.deepEqual(await a.ask("ice-candidate", candidate), { ok: true });
+    const before = await relay.refused("sdp_malformed");
     assert.equal((await a.ask("offer", { type: "offer", sdp: "hello" })).code, "sdp_malformed");
+    assert.equal(await relay.refused("sdp_malformed"), before + 1); // once, not twice
   });
 
   test(`client ${version}: chat goes both ways, with ack and without`, async () => {
