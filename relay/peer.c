@@ -64,7 +64,7 @@ static void take_ice_output(struct peer *peer, const struct ice_output *out, use
         media_remove_address(media, peer, &out->removed[i]);
     if (out->events & ICE_EVENT_UFRAG_RETIRED)
         media_remove_ufrag(media, peer, out->retired_ufrag);
-    if (out->events & ICE_EVENT_PATH) {
+    if (out->events & ICE_EVENT_PATH && peer->state != PEER_FAILED) {
         const struct ice_path *path = ice_selected(&peer->ice);
         if (path) {
             peer->route.remote = path->remote;
@@ -73,7 +73,8 @@ static void take_ice_output(struct peer *peer, const struct ice_output *out, use
     }
     if (out->events & ICE_EVENT_FAILED)
         fail(peer, peer->ice.why);
-    else if (peer->dtls_client && !peer->dtls && ice_selected(&peer->ice))
+    else if (peer->state == PEER_CONNECTING && peer->dtls_client && !peer->dtls &&
+             ice_selected(&peer->ice))
         start_dtls(peer, now);
 }
 

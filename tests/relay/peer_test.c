@@ -8,6 +8,8 @@
 static struct timers *timers;
 static struct srtp_engine *engine;
 static struct media *media;
+static struct certificate *certificate; /* made once, as is the next */
+static struct dtls_context *dtls;
 
 static uint8_t sent[OUTBOX_PACKET_MAX + SRTP_OVERHEAD_MAX];
 static size_t sent_len;
@@ -53,7 +55,17 @@ static struct peer *begin(void)
 
     T_EQ(timers_create(&timers), RC_OK);
     T_EQ(srtp_engine_create(&engine, SRTP_ENGINE_AUTO), RC_OK);
-    const struct media_options of_media = {.srtp = engine, .timers = timers, .max_peers = 1};
+    if (!dtls) {
+        T_EQ(certificate_create(&certificate), RC_OK);
+        T_EQ(dtls_context_create(&dtls, certificate), RC_OK);
+    }
+    const struct media_options of_media = {
+        .dtls = dtls,
+        .srtp = engine,
+        .timers = timers,
+        .max_peers = 1,
+        .max_handshakes = 1,
+    };
     T_EQ(media_create(&media, &of_media, &output), RC_OK);
     T_EQ(ice_session_init(&options.ice, ufrag, pwd, T0), RC_OK);
     options.negotiated.data.present = true;
@@ -193,7 +205,28 @@ static void a_client_that_checks_and_never_begins_dtls_is_given_up(void)
     end(peer);
 }
 
+static void a_peer_that_failed_begins_no_handshake(void)
+{
+    const struct sdp_negotiated negotiated = {.ice_ufrag = "efgh",
+                                              .ice_pwd = "0123456789012345678901"};
+    struct ice_credentials ours;
+    struct peer *peer = begin();
+
+    ice_credentials_make(&ours);
+    T_EQ(address_parse(&peer->ice.path[0].remote, "192.0.2.1:5000"), RC_OK);
+    peer->ice.path[0].last_alive = T0;
+    peer->ice.path_count = 1;
+    peer->ice.selected = 0;
+    peer->dtls_client = true;
+    peer->state = PEER_FAILED;
+    peer_restart_ice(peer, &negotiated, &ours, T0);
+    media_remove_ufrag(media, peer, peer->ice.local.ufrag);
+    T_OK(!peer->dtls);
+    end(peer);
+}
+
 static const struct t_case cases[] = {
+    T_CASE(a_peer_that_failed_begins_no_handshake),
     T_CASE(a_client_that_checks_and_never_begins_dtls_is_given_up),
     T_CASE(a_report_names_both_streams_and_says_that_they_belong_together),
     T_CASE(a_flood_of_news_is_one_message_to_another_worker),
