@@ -352,6 +352,25 @@ static void silence_is_told_to_who_is_silent(void)
     world_close(&w);
 }
 
+/* --- memory ------------------------------------------------------------------------------- */
+
+static void what_cannot_be_encoded_is_counted_and_not_sent(void)
+{
+    world_open(&w, 0, 100);
+    struct client *a = join();
+    forget(a);
+    user_emit(a->user, "quality", json_pack("{s:s}", "text", "not UTF-8: \xff"));
+    T_EQ(json_array_size(a->heard), 0);
+    T_EQ(counter_get(&lobby_stats(w.lobby)->unsendable), 1);
+    counter_set(&lobby_stats(w.lobby)->unsendable, 0);
+    world_close(&w);
+}
+
+static void a_user_is_small(void)
+{
+    T_OK(sizeof(struct user) <= 640);
+}
+
 /* --- draining ----------------------------------------------------------------------------- */
 
 static void a_draining_lobby_tells_everybody_and_takes_nobody(void)
@@ -398,6 +417,8 @@ static const struct t_case cases[] = {
     T_CASE(media_that_fails_while_alone_is_told_to_its_user_alone),
     T_CASE(quality_is_told_and_its_changes_to_the_partner),
     T_CASE(silence_is_told_to_who_is_silent),
+    T_CASE(what_cannot_be_encoded_is_counted_and_not_sent),
+    T_CASE(a_user_is_small),
     T_CASE(a_draining_lobby_tells_everybody_and_takes_nobody),
 };
 
