@@ -200,6 +200,21 @@ static void a_refused_search_changes_nothing(void)
     world_close(&w);
 }
 
+static void what_is_refused_while_matched_parts_nobody(void)
+{
+    struct client *a, *b;
+
+    world_open(&w, 0, 1000);
+    two_meet(&a, &b);
+    T_STR(text_of(world_ask(a, "find-match", json("{\"type\":7}")), "code"), "bad_payload");
+    T_STR(text_of(world_ask(a, "no-such-event", NULL), "code"), "unknown_event");
+    T_STR(text_of(world_ask(a, "chat-message", json("{\"text\":\"\"}")), "code"), "chat_empty");
+    T_OK(a->user->partner == b->user);
+    T_EQ(json_array_size(b->heard), 0);
+    world_check(&w);
+    world_close(&w);
+}
+
 static void whom_one_avoids_one_does_not_meet_even_later(void)
 {
     struct client *a, *b;
@@ -514,6 +529,7 @@ static const struct t_case cases[] = {
     T_CASE(the_ack_of_a_search_comes_before_its_events),
     T_CASE(asking_again_keeps_the_place),
     T_CASE(a_refused_search_changes_nothing),
+    T_CASE(what_is_refused_while_matched_parts_nobody),
     T_CASE(whom_one_avoids_one_does_not_meet_even_later),
     T_CASE(text_meets_text),
     T_CASE(the_second_vocabulary_meets_the_first),
