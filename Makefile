@@ -1,6 +1,7 @@
 # make            build the server and its page
 # make run        install what is missing, build, start
 # make check      install what is missing, build, run every test
+# make bench      print every figure that the documents quote
 # make help       the rest
 #
 # Variants live in folders of their own: make BUILD=build/asan CONFIGURE_FLAGS='--enable-asan'
@@ -14,7 +15,7 @@ LAYERS := core turn relay signaling app
 .SUFFIXES:
 
 # Goals that need no configuration.
-BARE_GOALS := setup run check clean distclean help
+BARE_GOALS := setup run check bench clean distclean help
 ifneq ($(filter-out $(BARE_GOALS),$(or $(MAKECMDGOALS),all)),)
 include $(BUILD)/config.mk
 endif
@@ -46,7 +47,7 @@ MAIN_OBJECT := $(BUILD)/obj/app/main.o
 LIBRARY := $(BUILD)/libmeetopia.a
 SERVER := $(BUILD)/meetopia-relay
 
-.PHONY: all server web setup run check test-programs fuzz install clean distclean help
+.PHONY: all server web setup run check bench test-programs fuzz install clean distclean help
 all: server web
 server: $(SERVER)
 
@@ -111,6 +112,11 @@ run:
 check:
 	@scripts/setup.sh check
 	@exec tests/run.sh
+
+bench:
+	@scripts/setup.sh check
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all test-programs
+	@scripts/bench.sh
 
 install: all
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/meetopia-relay/web

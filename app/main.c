@@ -10,6 +10,7 @@
 #include "config.h"
 
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,17 @@ static int check_config(const struct settings *settings)
     }
     printf("# the configuration is good\n");
     return EXIT_SUCCESS;
+}
+
+/*
+ * glibc gives each thread a heap of its own and lets the size from which it asks the kernel grow;
+ * handshakes (65 kB, freed a moment later) and rings that grow then leave holes: 100 to 130 kB per
+ * video user instead of 80. Nothing allocates per packet, so threads hardly meet in the one heap.
+ */
+static void tame_malloc(void)
+{
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, 32 * 1024);
 }
 
 /* Each socket is a descriptor: take what the system gives. */
@@ -158,6 +170,8 @@ int main(int argc, char **argv)
 {
     struct app app = {.argc = argc, .argv = argv};
     char error[OPTIONS_ERROR_MAX];
+
+    tame_malloc();
 
     if (has_flag(argc, argv, "--help")) {
         print_help();

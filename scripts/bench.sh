@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Prints every figure that README.md quotes, and what machine they come from (bench/README.md).
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+echo "machine: $(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), Linux $(uname -r)"
+echo "load before: $(cut -d' ' -f1-3 /proc/loadavg)"
+for what in frames single delay users idle; do
+    timeout 120 build/bench/relay_load $what
+done
+for program in idle_sockets_bench media_bench udp_port_bench srtp_bench; do
+    echo "== $program"
+    timeout 120 "build/bench/$program"
+done
+echo "== match to first frame, Chromium"
+[ -d tests/node_modules ] || (cd tests && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error)
+timeout 280 node bench/first_frame.mjs
