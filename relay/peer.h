@@ -25,6 +25,7 @@
 /* Checks, then a handshake, each at its slowest; who has no keys by then is given up. */
 #define PEER_CONNECT_LIMIT (ICE_CONNECT_TIMEOUT + DTLS_HANDSHAKE_LIMIT)
 #define PEER_QUALITY_INTERVAL SEC(5)
+#define PEER_LOSSY SEC(10) /* a client that missed something is expected to miss more */
 #define PEER_NACK_MAX 64 /* sequence numbers of one NACK that we answer or ask */
 
 enum peer_state { PEER_CONNECTING, PEER_CONNECTED, PEER_FAILED };

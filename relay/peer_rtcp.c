@@ -62,19 +62,6 @@ static void on_sr(struct peer *peer, const struct rtcp_packet *packet, usec_t no
     on_blocks(peer, sr.blocks, now);
 }
 
-static void on_nack(struct peer *peer, const struct rtcp_feedback *feedback, usec_t now)
-{
-    struct track_out *track = track_out_of(peer, feedback->media_ssrc);
-    uint16_t seqs[PEER_NACK_MAX];
-
-    if (!track)
-        return;
-    const size_t count = rtcp_nack_seqs(feedback->fci, seqs, PEER_NACK_MAX);
-    for (size_t i = 0; i < count; i++)
-        if (track_out_resend(track, seqs[i], now))
-            counter_add(&media_stats(peer->media)->retransmitted, 1);
-}
-
 static void on_key_frame_wanted(struct peer *peer, uint32_t ssrc)
 {
     const struct track_out *track = track_out_of(peer, ssrc);
@@ -83,6 +70,40 @@ static void on_key_frame_wanted(struct peer *peer, uint32_t ssrc)
         return;
     keyframe_request_want(&track->source->key_frame);
     media_mark_dirty(peer->media, peer->partner ? peer->partner : peer);
+}
+
+/* What the client may still ask for: three requests and their answers, one of which must come
+ * through. A browser that does not know the RTT yet waits for 100 ms between two; where packets
+ * get lost, the memory for all that it may want is well spent. The ring is the source's, which
+ * has no other watcher. */
+static void keep_for_nacks(const struct track_out *track, usec_t rtt, usec_t now)
+{
+    const usec_t least = PACKET_RING_VIDEO.keep, most = SENT_HISTORY_KEEP;
+    const bool lossy = track->nacked && now - track->nacked < PEER_LOSSY;
+    const usec_t wanted = lossy ? most : 4 * rtt;
+
+    if (track->source)
+        packet_ring_set_keep(&track->source->ring,
+                             wanted < least ? least : wanted > most ? most : wanted);
+}
+
+static void on_nack(struct peer *peer, const struct rtcp_feedback *feedback, usec_t now)
+{
+    struct track_out *track = track_out_of(peer, feedback->media_ssrc);
+    uint16_t seqs[PEER_NACK_MAX];
+
+    if (!track)
+        return;
+    track->nacked = now;
+    if (track->media == MEDIA_VIDEO)
+        keep_for_nacks(track, peer->leg.rtt, now);
+    const size_t count = rtcp_nack_seqs(feedback->fci, seqs, PEER_NACK_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (track_out_resend(track, seqs[i], now))
+            counter_add(&media_stats(peer->media)->retransmitted, 1);
+        else if (track_out_is_beyond_repair(track, seqs[i], now))
+            on_key_frame_wanted(peer, track->ssrc);
+    }
 }
 
 static void on_fir(struct peer *peer, const struct rtcp_feedback *feedback)
@@ -328,18 +349,6 @@ static void write_remb(struct mouth *mouth, usec_t now)
                               &peer->video_in.ssrc, 1);
 }
 
-/* What the client may still ask for: three requests and their answers, one of which must come
- * through. The ring is the source's, which has no other watcher. */
-static void keep_for_nacks(const struct track_out *track, usec_t rtt)
-{
-    const usec_t least = PACKET_RING_VIDEO.keep, most = SENT_HISTORY_KEEP;
-    const usec_t wanted = 4 * rtt;
-
-    if (track->source)
-        packet_ring_set_keep(&track->source->ring,
-                             wanted < least ? least : wanted > most ? most : wanted);
-}
-
 void peer_rtcp_poll(struct peer *peer, usec_t now)
 {
     struct mouth mouth = {.peer = peer};
@@ -353,7 +362,7 @@ void peer_rtcp_poll(struct peer *peer, usec_t now)
     peer_listen(peer, now);
     if (rtcp_schedule_take_report(&peer->schedule, now)) {
         write_reports(&mouth, now);
-        keep_for_nacks(&peer->video_out, peer->leg.rtt);
+        keep_for_nacks(&peer->video_out, peer->leg.rtt, now);
         packet_ring_tick(&peer->audio_in.ring, now);
         packet_ring_tick(&peer->video_in.ring, now);
         if (peer->remote)

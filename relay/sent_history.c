@@ -108,6 +108,18 @@ int sent_history_resend(struct sent_history *history, uint16_t seq, usec_t rtt, 
     return RC_OK;
 }
 
+bool sent_history_find(const struct sent_history *history, uint16_t seq, usec_t now,
+                       struct sent_history_entry *out)
+{
+    if (history->size == 0)
+        return false;
+    const struct sent_history_entry *entry = entry_of(history, seq);
+    if (entry->seq != seq || !alive(entry, milliseconds(now)))
+        return false;
+    *out = *entry;
+    return true;
+}
+
 void sent_history_tick(struct sent_history *history, usec_t now)
 {
     if (history->size > 0 && history->last_added + 2 * SENT_HISTORY_KEEP <= now)

@@ -56,6 +56,10 @@ void sent_history_prefetch(const struct sent_history *history, uint16_t seq);
 int sent_history_resend(struct sent_history *history, uint16_t seq, usec_t rtt, usec_t now,
                         struct sent_history_entry *out);
 
+/* What was sent as `seq`, without counting it as sent again. False: unknown or too old. */
+bool sent_history_find(const struct sent_history *history, uint16_t seq, usec_t now,
+                       struct sent_history_entry *out);
+
 /* About once a second: gives all memory back when nothing was sent for twice SENT_HISTORY_KEEP.
  */
 void sent_history_tick(struct sent_history *history, usec_t now);

@@ -195,6 +195,8 @@ static void send_new(struct track_out *track, struct build *b, usec_t now)
     };
     (void)sent_history_add(&track->history, &entry, now);
     sender_report_packet(&track->report, b->as.timestamp, b->payload.n, now);
+    if (b->packet->info.key_frame)
+        track->key_frame_seq = b->as.seq;
     track->packets++;
     track->bytes += len;
     track->resend_bytes += len;
@@ -290,6 +292,21 @@ bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now)
     track->rtx_seq++;
     track->retransmitted++;
     return true;
+}
+
+bool track_out_is_beyond_repair(const struct track_out *track, uint16_t seq, usec_t now)
+{
+    struct sent_history_entry sent;
+    struct packet_ring_entry kept;
+
+    if (track->media != MEDIA_VIDEO || !track->source)
+        return false;
+    if (seq16_after(track->key_frame_seq, seq))
+        return false;
+    if (!sent_history_find(&track->history, seq, now, &sent) ||
+        sent.epoch != track->rewriter.epoch)
+        return false;
+    return !packet_ring_get(&track->source->ring, sent.in_seq, now, &kept);
 }
 
 bool track_out_report(struct track_out *track, usec_t now, struct rtcp_sr *out)

@@ -44,7 +44,9 @@ struct track_out {
     struct track_in *source; /* borrowed: who is watched; NULL: nobody */
     struct track_leg *leg;   /* borrowed, the peer's */
     uint64_t packets, bytes, retransmitted;
-    size_t resend_bytes; /* that may be repeated now */
+    size_t resend_bytes;    /* that may be repeated now */
+    uint16_t key_frame_seq; /* of the first packet of the newest key frame */
+    usec_t nacked;          /* when the client last missed something; 0: never */
     /* What the client's last report block said of this stream. */
     uint8_t fraction_lost;
     uint32_t jitter; /* timestamp units */
@@ -74,6 +76,11 @@ void track_out_packet(struct track_out *track, const struct track_packet *packet
 /* The client asks for `seq` again: from the source's ring, by RTX. True when it was sent; false
  * too when it was repeated enough, or everything was. */
 bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now);
+
+/* Is this packet of a picture gone for good: sent once, not kept any more, and no key frame has
+ * been sent since? What follows it cannot be decoded, and a browser waits for three seconds
+ * before it says so. */
+bool track_out_is_beyond_repair(const struct track_out *track, uint16_t seq, usec_t now);
 
 /* The sender report for now; false: nothing was sent yet. */
 bool track_out_report(struct track_out *track, usec_t now, struct rtcp_sr *out);

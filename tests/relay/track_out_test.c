@@ -221,6 +221,23 @@ static void a_flood_of_nacks_repeats_no_more_than_was_sent(void)
     T_OK(sent_bytes - once <= once + TRACK_OUT_RESEND_START);
 }
 
+static void what_is_not_kept_any_more_is_beyond_repair_until_a_key_frame(void)
+{
+    const usec_t later = T0 + MSEC(400); /* than packets are kept */
+
+    begin();
+    give(11, true, T0);
+    give(12, false, T0);
+    T_OK(!track_out_is_beyond_repair(&track, sent[1].header.seq, T0 + MSEC(50)));
+    T_OK(track_out_is_beyond_repair(&track, sent[0].header.seq, later));
+    T_OK(track_out_is_beyond_repair(&track, sent[1].header.seq, later));
+    /* Not sent yet, or missing on the way to us: others see to that. */
+    T_OK(!track_out_is_beyond_repair(&track, (uint16_t)(sent[1].header.seq + 1), later));
+    give(13, true, later);
+    T_OK(!track_out_is_beyond_repair(&track, sent[1].header.seq, later));
+    T_OK(!track_out_is_beyond_repair(&track, sent[2].header.seq, later));
+}
+
 static void a_request_for_what_is_long_gone_does_not_restart_the_stream(void)
 {
     begin();
@@ -237,6 +254,7 @@ static void a_request_for_what_is_long_gone_does_not_restart_the_stream(void)
 }
 
 static const struct t_case cases[] = {
+    T_CASE(what_is_not_kept_any_more_is_beyond_repair_until_a_key_frame),
     T_CASE(a_request_for_what_is_long_gone_does_not_restart_the_stream),
     T_CASE(a_stream_begins_with_a_key_frame_under_our_own_names),
     T_CASE(a_lost_packet_comes_again_by_rtx),
