@@ -2,6 +2,7 @@
 // whatever cable leads there.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,9 +49,16 @@ function smallCamera() {
 
 export class Scene {
     #closers = [];
+    #children = [];
+    #folders = [];
     #clients = 0;
 
     constructor() {
+        /* When the test is ended from outside there is no time for close(). */
+        process.on('exit', () => {
+            for (const child of this.#children) child.kill('SIGKILL');
+            for (const folder of this.#folders) rmSync(folder, { recursive: true, force: true });
+        });
         this.network = new Network();
         this.server = this.network.namespace('server');
         this.server.ip(`addr add ${SERVER}/32 dev lo`);
@@ -61,6 +69,7 @@ export class Scene {
 
     async folder() {
         const made = await mkdtemp(join(tmpdir(), 'meetopia-netns-'));
+        this.#folders.push(made);
         this.#closers.push(() => rm(made, { recursive: true, force: true }));
         return made;
     }
@@ -92,6 +101,7 @@ export class Scene {
             /media\s+UDP \d+/,
             folder,
         );
+        this.#children.push(child);
         this.#closers.push(async () => {
             child.kill('SIGTERM');
             const [code, signal] = await exited;
@@ -115,6 +125,7 @@ export class Scene {
             this.server.inside(join(build, 'tests/tools', name), ...args),
             /ready/,
         );
+        this.#children.push(child);
         this.#closers.push(async () => {
             child.kill('SIGTERM');
             await exited;
