@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,4 +128,29 @@ uint64_t load_server_resident(const struct load_server *server)
 uint64_t load_server_resident_peak(const struct load_server *server)
 {
     return read_status(server, "VmHWM:");
+}
+
+long load_server_status(const struct load_server *server, const char *group, const char *name)
+{
+    static const char request[] = "GET /status HTTP/1.0\r\n\r\n";
+    char text[16384];
+    size_t len = 0;
+    long value = -1;
+    const int fd = socket(server->page.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || connect(fd, &server->page.sa, address_len(&server->page)) != 0 ||
+        send(fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0)
+        die("no status page");
+    for (ssize_t n;
+         len + 1 < sizeof text && (n = read(fd, text + len, sizeof text - 1 - len)) > 0;)
+        len += (size_t)n;
+    close(fd);
+    text[len] = '\0';
+    const char *body = strstr(text, "\r\n\r\n");
+    json_t *status = body ? json_loads(body + 4, 0, NULL) : NULL;
+    const json_t *number = json_object_get(json_object_get(status, group), name);
+    if (json_is_integer(number))
+        value = (long)json_integer_value(number);
+    json_decref(status);
+    return value;
 }

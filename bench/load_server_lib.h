@@ -27,4 +27,7 @@ uint64_t load_server_cpu(const struct load_server *server, const char *name);
 uint64_t load_server_resident(const struct load_server *server);
 uint64_t load_server_resident_peak(const struct load_server *server);
 
+/* A number of its status page, {group: {name: N}}; -1 when it is not there. */
+long load_server_status(const struct load_server *server, const char *group, const char *name);
+
 #endif

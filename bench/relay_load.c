@@ -2,7 +2,7 @@
  * What the relay costs: synthetic users against the real server over loopback, signaling, ICE,
  * DTLS and SRTP included. bench/README.md says how each figure is taken.
  *
- *   relay_load frames|single|delay|users|idle [PROGRAM]
+ *   relay_load frames|single|delay|users|idle [PROGRAM] [FRAMES per second and user, 20]
  */
 #include "bench/load_server_lib.h"
 #include "bench/load_socket_lib.h"
@@ -13,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WARM_UP SEC(3)
+#define WARM_UP SEC(2)
+#define WINDOW SEC(1)
+#define WINDOWS 7
 #define MEASURE SEC(5)
 #define IDLE_SOCKETS 5000
 
@@ -36,22 +38,42 @@ static void require_delivery(const struct load_counts *counts)
 
 /* --- CPU --- */
 
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Nanoseconds of the worker thread per packet that reached its receiver, in one window. */
+static double cpu_of_window(struct load *load, uint64_t *received)
+{
+    const uint64_t worker = load_server_cpu(&server, "worker");
+
+    load_reset(load);
+    load_run(load, WINDOW);
+    *received = load_counts(load)->received;
+    return (double)(load_server_cpu(&server, "worker") - worker) / (double)*received;
+}
+
 static void measure_cpu(const char *what, double goal, const struct load_options *options)
 {
     struct load *load = load_create(options);
+    double cost[WINDOWS];
+    uint64_t received = 0, sum = 0;
 
     load_match(load);
     load_run(load, WARM_UP);
-    load_reset(load);
-    const uint64_t worker = load_server_cpu(&server, "worker");
-    load_run(load, MEASURE);
-    const double cpu = (double)(load_server_cpu(&server, "worker") - worker);
-    const struct load_counts *counts = load_counts(load);
-
-    printf("%-44s %7.2f us   goal %5.1f   (%.0f packets/s, worker %.0f %% of a core)\n", what,
-           cpu / 1000 / (double)counts->received, goal,
-           (double)counts->received * SEC(1) / MEASURE, cpu / 10 / MEASURE);
-    require_delivery(counts);
+    for (unsigned i = 0; i < WINDOWS; i++) {
+        cost[i] = cpu_of_window(load, &received);
+        sum += received;
+        require_delivery(load_counts(load));
+    }
+    qsort(cost, WINDOWS, sizeof *cost, ascending);
+    const double rate = (double)sum * SEC(1) / (WINDOWS * WINDOW);
+    printf("%-44s %7.2f us   goal %5.1f   (best %.2f; %.0f packets/s, %.0f %% of a core)\n",
+           what, cost[WINDOWS / 2] / 1000, goal, cost[0] / 1000, rate,
+           cost[WINDOWS / 2] * rate / 1e7);
     load_free(load);
 }
 
@@ -125,7 +147,12 @@ static void measure_idle(void)
         (void)load_socket_read(&sockets[i]);
     usleep(1000000);
     const uint64_t after = load_server_resident(&server);
+    const long users = load_server_status(&server, "connections", "total");
 
+    if (users != IDLE_SOCKETS) {
+        fprintf(stderr, "relay_load: the server has %ld users\n", users);
+        exit(EXIT_FAILURE);
+    }
     printf("%-44s %7.1f kB   goal  14.0   (%d WebSockets; %.1f -> %.1f MB)\n",
            "resident memory per idle Socket.IO socket",
            (double)(after - before) / 1024 / IDLE_SOCKETS, IDLE_SOCKETS,
@@ -150,11 +177,13 @@ int main(int argc, char **argv)
         .frame_rate = 20,
         .half_open_max = 16,
     };
+    if (argc > 3)
+        options.frame_rate = (unsigned)atoi(argv[3]);
     if (strcmp(mode, "frames") == 0) {
         measure_cpu("CPU per packet, frames of five", 2.5, &options);
     } else if (strcmp(mode, "single") == 0) {
         options.frame_packets = 1;
-        options.frame_rate = 100;
+        options.frame_rate *= 5;
         measure_cpu("CPU per packet, one at a time", 8, &options);
     } else if (strcmp(mode, "delay") == 0) {
         measure_delay(&options);
@@ -168,7 +197,8 @@ int main(int argc, char **argv)
     } else if (strcmp(mode, "idle") == 0) {
         measure_idle();
     } else {
-        fprintf(stderr, "usage: relay_load frames|single|delay|users|idle [PROGRAM]\n");
+        fprintf(stderr,
+                "usage: relay_load frames|single|delay|users|idle [PROGRAM] [FRAME RATE]\n");
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;
