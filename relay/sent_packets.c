@@ -8,7 +8,7 @@ void sent_packets_init(struct sent_packets *sent)
     sent->unanswered_since = USEC_NEVER;
 }
 
-static struct sent_packet *slot_of(struct sent_packets *sent, uint16_t seq)
+static struct sent_slot *slot_of(struct sent_packets *sent, uint16_t seq)
 {
     return &sent->slot[seq % SENT_PACKETS_MAX];
 }
@@ -16,16 +16,17 @@ static struct sent_packet *slot_of(struct sent_packets *sent, uint16_t seq)
 uint16_t sent_packets_add(struct sent_packets *sent, size_t bytes, usec_t now)
 {
     const uint16_t seq = sent->next++;
-    struct sent_packet *packet = slot_of(sent, seq);
+    struct sent_slot *packet = slot_of(sent, seq);
 
     if (packet->state == SENT_IN_FLIGHT)
         sent->in_flight -= packet->bytes;
-    *packet = (struct sent_packet){
-        .sent = now,
+    *packet = (struct sent_slot){
+        .sent = (uint32_t)now,
         .seq = seq,
-        .bytes = (uint16_t)bytes,
+        .bytes = bytes & 0x3fff, /* no packet is longer than RTP_PACKET_MAX */
         .state = SENT_IN_FLIGHT,
     };
+    sent->newest = now;
     sent->in_flight += packet->bytes;
     if (sent->unanswered_since == USEC_NEVER)
         sent->unanswered_since = now;
@@ -35,7 +36,7 @@ uint16_t sent_packets_add(struct sent_packets *sent, size_t bytes, usec_t now)
 bool sent_packets_report(struct sent_packets *sent, const struct packet_result *result,
                          struct sent_packet *out)
 {
-    struct sent_packet *packet = slot_of(sent, result->seq);
+    struct sent_slot *packet = slot_of(sent, result->seq);
 
     if (packet->state == SENT_NONE || packet->seq != result->seq)
         return false;
@@ -44,8 +45,13 @@ bool sent_packets_report(struct sent_packets *sent, const struct packet_result *
 
     if (packet->state == SENT_IN_FLIGHT)
         sent->in_flight -= packet->bytes;
-    *out = *packet;
-    packet->state = result->received ? SENT_NONE : SENT_LOST;
+    *out = (struct sent_packet){
+        .sent = sent->newest - (uint32_t)((uint32_t)sent->newest - packet->sent),
+        .seq = packet->seq,
+        .bytes = packet->bytes,
+        .state = packet->state,
+    };
+    packet->state = (result->received ? SENT_NONE : SENT_LOST) & 3u;
     sent->unanswered_since = USEC_NEVER;
     return true;
 }

@@ -2,7 +2,7 @@
  * relay/sent_packets.h - what we sent to one peer, by transport-wide sequence number, until it
  * is known what became of it.
  *
- * Sans-IO, no malloc: a ring, 8 kB per peer. Owned by the peer's worker.
+ * Sans-IO, no malloc: a ring, 4 kB per peer. Owned by the peer's worker.
  */
 #ifndef RELAY_SENT_PACKETS_H
 #define RELAY_SENT_PACKETS_H
@@ -15,6 +15,7 @@
 
 enum sent_state { SENT_NONE = 0, SENT_IN_FLIGHT, SENT_LOST };
 
+/* What is told of a packet. */
 struct sent_packet {
     usec_t sent;
     uint16_t seq;
@@ -22,11 +23,20 @@ struct sent_packet {
     uint8_t state; /* enum sent_state before this news */
 };
 
+/* What is kept of it. */
+struct sent_slot {
+    uint32_t sent; /* low bits: no packet here is an hour older than `newest` */
+    uint16_t seq;
+    uint16_t bytes : 14;
+    uint16_t state : 2;
+};
+
 struct sent_packets {
     uint16_t next;
+    usec_t newest;           /* when the last packet was sent */
     uint32_t in_flight;      /* bytes of which nothing is known yet */
     usec_t unanswered_since; /* first packet after the last news; USEC_NEVER: none */
-    struct sent_packet slot[SENT_PACKETS_MAX];
+    struct sent_slot slot[SENT_PACKETS_MAX];
 };
 
 void sent_packets_init(struct sent_packets *sent);

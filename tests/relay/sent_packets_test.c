@@ -28,6 +28,20 @@ static void a_packet_is_news_once(void)
     T_OK(!report(1, false, &packet));
 }
 
+static void times_are_whole_over_a_wrap_of_their_low_bits(void)
+{
+    const usec_t wrap = (usec_t)7 << 32;
+    struct sent_packet packet;
+
+    sent_packets_init(&sent);
+    sent_packets_add(&sent, 1200, wrap - 3);
+    sent_packets_add(&sent, 1200, wrap + SEC(60));
+    T_OK(report(0, true, &packet));
+    T_OK(packet.sent == wrap - 3);
+    T_OK(report(1, true, &packet));
+    T_OK(packet.sent == wrap + SEC(60));
+}
+
 static void a_lost_packet_may_still_arrive(void)
 {
     struct sent_packet packet;
@@ -83,6 +97,7 @@ static void silence_is_counted_from_the_first_packet_without_an_answer(void)
 
 static const struct t_case cases[] = {
     T_CASE(a_packet_is_news_once),
+    T_CASE(times_are_whole_over_a_wrap_of_their_low_bits),
     T_CASE(a_lost_packet_may_still_arrive),
     T_CASE(what_was_never_sent_is_no_news),
     T_CASE(old_packets_are_forgotten),
