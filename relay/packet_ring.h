@@ -31,9 +31,6 @@ struct packet_ring_options {
 #define PACKET_RING_VIDEO                                                                      \
     ((struct packet_ring_options){                                                             \
         .bytes_max = 128 * 1024, .packets_max = 512, .keep = MSEC(300)})
-#define PACKET_RING_AUDIO                                                                      \
-    ((struct packet_ring_options){                                                             \
-        .bytes_max = 16 * 1024, .packets_max = 64, .keep = MSEC(1000)})
 
 struct packet_ring_record;
 

@@ -108,7 +108,7 @@ static void take_packet(struct peer *peer, struct track_in *track, struct span b
         return;
     if (track->media == MEDIA_VIDEO && packet.info.key_frame)
         keyframe_request_arrived(&track->key_frame);
-    if (packet_ring_put(&track->ring, packet.view.seq, bytes, now) != RC_BAD && track->sink)
+    if (track_in_keep(track, packet.view.seq, bytes, now) && track->sink)
         peer_show(peer, track->sink, &packet, now);
     media_mark_dirty(peer->media, peer);
 }
@@ -168,7 +168,6 @@ void peer_remote_poll(struct peer *peer, usec_t now)
 
 void peer_remote_tick(struct peer *peer, usec_t now)
 {
-    packet_ring_tick(&peer->remote->audio.ring, now);
     packet_ring_tick(&peer->remote->video.ring, now);
     peer_remote_tell_tracks(peer, false);
     peer->remote->capacity_news = true;

@@ -363,11 +363,9 @@ void peer_rtcp_poll(struct peer *peer, usec_t now)
     if (rtcp_schedule_take_report(&peer->schedule, now)) {
         write_reports(&mouth, now);
         keep_for_nacks(&peer->video_out, peer->leg.rtt, now);
-        packet_ring_tick(&peer->audio_in.ring, now);
         packet_ring_tick(&peer->video_in.ring, now);
         if (peer->remote)
             peer_remote_tick(peer, now);
-        sent_history_tick(&peer->audio_out.history, now);
         sent_history_tick(&peer->video_out.history, now);
     }
     if (peer->remote)

@@ -6,11 +6,11 @@
 
 void track_in_init(struct track_in *track, enum media_kind media)
 {
-    const struct packet_ring_options video = PACKET_RING_VIDEO, audio = PACKET_RING_AUDIO;
+    const struct packet_ring_options ring = PACKET_RING_VIDEO;
 
     memset(track, 0, sizeof *track);
     track->media = media;
-    packet_ring_init(&track->ring, media == MEDIA_VIDEO ? &video : &audio);
+    packet_ring_init(&track->ring, &ring);
     nack_generator_init(&track->nack, media);
     keyframe_request_init(&track->key_frame);
     silence_init(&track->silence);
@@ -144,6 +144,14 @@ bool track_in_describe(const struct track_in *track, struct span bytes, struct t
     return true;
 }
 
+bool track_in_keep(struct track_in *track, uint16_t seq, struct span bytes, usec_t now)
+{
+    if (track->media == MEDIA_AUDIO)
+        return true;
+    /* RC_BAD: it is there already, by its own or by another RTX packet. */
+    return packet_ring_put(&track->ring, seq, bytes, now) != RC_BAD;
+}
+
 enum refusal track_in_packet(struct track_in *track, struct span bytes, bool recovered,
                              usec_t now, struct track_packet *out, enum silence_event *silence)
 {
@@ -173,7 +181,6 @@ enum refusal track_in_packet(struct track_in *track, struct span bytes, bool rec
     }
     if (track->media == MEDIA_AUDIO)
         *silence = hear(track, out, now);
-    /* RC_BAD: it is there already, by its own or by another RTX packet. */
-    out->duplicate = packet_ring_put(&track->ring, view->seq, bytes, now) == RC_BAD;
+    out->duplicate = !track_in_keep(track, view->seq, bytes, now);
     return REFUSAL_NONE;
 }

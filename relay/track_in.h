@@ -35,7 +35,7 @@ struct track_in {
     struct receive_stats stats;
     struct nack_generator nack;
     struct keyframe_request key_frame;
-    struct packet_ring ring;
+    struct packet_ring ring; /* of video: sound has no RTX, and a decoder that conceals */
     struct silence silence;
     usec_t last_packet;     /* 0: none yet */
     struct track_out *sink; /* borrowed: who watches; NULL: nobody */
@@ -66,12 +66,15 @@ bool track_in_owns(struct track_in *track, uint32_t ssrc, uint8_t payload_type);
 
 /*
  * A packet of this track's SSRC, or one that RTX brought back (`recovered`). REFUSAL_NONE: *out
- * describes it and it is in the ring. Otherwise the reason, not counted yet. *silence says whether
+ * describes it and it is kept. Otherwise the reason, not counted yet. *silence says whether
  * the person began or stopped speaking.
  */
 enum refusal track_in_packet(struct track_in *track, struct span bytes, bool recovered,
                              usec_t now, struct track_packet *out,
                              enum silence_event *silence);
+
+/* Keeps a packet for NACKs of whoever watches. False: it came before. */
+bool track_in_keep(struct track_in *track, uint16_t seq, struct span bytes, usec_t now);
 
 /* Describes a packet from the ring, as track_in_packet did when it came in. */
 bool track_in_describe(const struct track_in *track, struct span bytes,

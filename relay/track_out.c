@@ -42,7 +42,7 @@ void track_out_init(struct track_out *track, enum media_kind media,
         .first_tl0 = (uint8_t)random[2],
     };
     rewriter_init(&track->rewriter, &options);
-    sent_history_init(&track->history, media == MEDIA_VIDEO ? 512 : 64);
+    sent_history_init(&track->history, 512);
     sender_report_init(&track->report, ssrcs->media, options.clock_rate);
 }
 
@@ -170,6 +170,21 @@ static bool has_transport_sequence(const struct track_out *track)
     return track->leg->sent && track->extensions.id_of[RTP_EXTENSION_TRANSPORT_WIDE_CC];
 }
 
+/* What a NACK for this packet will ask for. Without RTX there is no answer. */
+static void remember(struct track_out *track, const struct build *b, usec_t now)
+{
+    const struct sent_history_entry entry = {
+        .seq = b->as.seq,
+        .in_seq = b->packet->view.seq,
+        .epoch = track->rewriter.epoch,
+        .transport_sequence = b->fresh.transport_sequence,
+        .abs_send_time = b->fresh.abs_send_time,
+    };
+
+    if (track->payload_type[CODEC_RTX])
+        (void)sent_history_add(&track->history, &entry, now);
+}
+
 static void send_new(struct track_out *track, struct build *b, usec_t now)
 {
     struct track_leg *leg = track->leg;
@@ -186,14 +201,7 @@ static void send_new(struct track_out *track, struct build *b, usec_t now)
         return;
     outbox_commit(leg->outbox, leg->route, OUTBOX_RTP, len);
 
-    const struct sent_history_entry entry = {
-        .seq = b->as.seq,
-        .in_seq = b->packet->view.seq,
-        .epoch = track->rewriter.epoch,
-        .transport_sequence = b->fresh.transport_sequence,
-        .abs_send_time = b->fresh.abs_send_time,
-    };
-    (void)sent_history_add(&track->history, &entry, now);
+    remember(track, b, now);
     sender_report_packet(&track->report, b->as.timestamp, b->payload.n, now);
     if (b->packet->info.key_frame)
         track->key_frame_seq = b->as.seq;
