@@ -23,6 +23,17 @@ struct deferred {
     void *arg; /* borrowed */
 };
 
+#define PACE_WINDOW MSEC(100)
+#define PACE_ENTER 20 /* percent of a processor */
+#define PACE_LEAVE 8
+
+/* Fewer, larger turns under load. */
+struct pace {
+    usec_t interval; /* 0: none */
+    bool kept;
+    usec_t window, cpu; /* when the window began, and the thread's CPU time then */
+};
+
 struct loop {
     const char *name;        /* borrowed */
     struct event_base *base; /* owned */
@@ -45,6 +56,7 @@ struct loop {
     const char *handler; /* the one that is running, NULL between them */
     unsigned depth;
     usec_t handler_since, stall_log_next;
+    struct pace pace;
     struct loop_stats stats;
 };
 
@@ -171,8 +183,8 @@ static void on_mail(evutil_socket_t fd, short what, void *arg)
     loop_enter(loop, "mailbox");
     if (read(fd, &rings, sizeof rings) < 0)
         rings = 0; /* rung by nobody: look all the same */
-    /* Before looking: who posts from here on rings again. An exchange and not a store, so that what
-     * was posted by those who found it rung already is seen. */
+    /* Before looking: who posts from here on rings again. An exchange and not a store, so that
+     * what was posted by those who found it rung already is seen. */
     atomic_exchange(&loop->mail_told, false);
     while (delivered < MESSAGES_PER_TURN && deliver_one(loop))
         delivered++;
@@ -236,6 +248,43 @@ static void run_timers(struct loop *loop)
     loop_leave(loop);
 }
 
+/* How much of the last window this thread was on a processor decides whether to keep the pace.
+ */
+static void look_at_load(struct pace *pace, usec_t now)
+{
+    struct timespec t;
+
+    if (now < pace->window + PACE_WINDOW)
+        return;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    const usec_t cpu = (usec_t)t.tv_sec * SEC(1) + (usec_t)t.tv_nsec / 1000;
+    const usec_t share = (cpu - pace->cpu) * 100 / (now - pace->window);
+    pace->kept = share > (pace->kept ? PACE_LEAVE : PACE_ENTER);
+    pace->cpu = cpu;
+    pace->window = now;
+}
+
+static void finish_turn(struct loop *loop)
+{
+    struct pace *pace = &loop->pace;
+    const usec_t now = clock_now(), next = loop->now + pace->interval;
+
+    counter_add(&loop->stats.busy_usec, now - loop->now);
+    if (!pace->interval)
+        return;
+    look_at_load(pace, now);
+    if (pace->kept && now < next && loop->deferred_count == 0) {
+        const struct timespec rest = {0, (long)(next - now) * 1000};
+
+        (void)nanosleep(&rest, NULL);
+    }
+}
+
+void loop_set_pace(struct loop *loop, usec_t interval)
+{
+    loop->pace.interval = interval;
+}
+
 void loop_turn(struct loop *loop)
 {
     set_alarm(loop);
@@ -246,7 +295,7 @@ void loop_turn(struct loop *loop)
 
     counter_add(&loop->stats.turns, 1);
     if (loop->now)
-        counter_add(&loop->stats.busy_usec, clock_now() - loop->now);
+        finish_turn(loop);
     loop->now = 0;
 }
 

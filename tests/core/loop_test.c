@@ -320,6 +320,64 @@ static void a_handler_that_holds_the_loop_is_counted_once(void)
     loop_free(loop);
 }
 
+/* --- pace --- */
+
+static usec_t thread_cpu(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (usec_t)t.tv_sec * SEC(1) + (usec_t)t.tv_nsec / 1000;
+}
+
+struct worker {
+    struct loop *loop;
+    struct timer timer;
+    usec_t work; /* of CPU, each time */
+};
+
+static void work(struct timer *timer, void *arg, usec_t now)
+{
+    struct worker *worker = arg;
+    const usec_t until = thread_cpu() + worker->work;
+
+    while (thread_cpu() < until)
+        continue;
+    T_EQ(timers_set(loop_timers(worker->loop), timer, now + MSEC(1)), RC_OK);
+}
+
+/* The longest run of turns at least `apart` from each other, in a second of work. */
+static unsigned paced_turns(usec_t work_each, usec_t apart)
+{
+    struct worker worker = {.loop = open_loop(64), .work = work_each};
+    unsigned run = 0, longest = 0;
+
+    timer_init(&worker.timer, work, &worker);
+    loop_set_pace(worker.loop, MSEC(20));
+    T_EQ(timers_set(loop_timers(worker.loop), &worker.timer, clock_now()), RC_OK);
+    const usec_t end = clock_now() + SEC(1);
+    for (usec_t last = clock_now(); last < end;) {
+        loop_turn(worker.loop);
+        const usec_t now = clock_now();
+        run = now - last >= apart ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+        last = now;
+    }
+    timers_clear(loop_timers(worker.loop), &worker.timer);
+    loop_free(worker.loop);
+    return longest;
+}
+
+static void a_loaded_loop_keeps_its_pace(void)
+{
+    T_OK(paced_turns(MSEC(10), MSEC(18)) >= 5);
+}
+
+static void a_loop_with_little_to_do_does_not_wait(void)
+{
+    T_OK(paced_turns(20, MSEC(18)) < 5); /* a busy machine makes some of its own */
+}
+
 static const struct t_case cases[] = {
     T_CASE(messages_posted_before_stop_are_delivered),
     T_CASE(a_full_mailbox_refuses_and_the_rest_is_discarded),
@@ -333,5 +391,7 @@ static const struct t_case cases[] = {
     T_CASE(what_is_deferred_runs_when_the_loop_is_freed),
     T_CASE(thousands_may_be_deferred),
     T_CASE(a_handler_that_holds_the_loop_is_counted_once),
+    T_CASE(a_loaded_loop_keeps_its_pace),
+    T_CASE(a_loop_with_little_to_do_does_not_wait),
 };
 T_MAIN(cases)
