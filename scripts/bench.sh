@@ -8,6 +8,9 @@ echo "load before: $(cut -d' ' -f1-3 /proc/loadavg)"
 for what in frames single delay users idle; do
     timeout 120 build/bench/relay_load $what
 done
+echo "== under load: 100 000 packets/s"
+timeout 120 build/bench/relay_load frames build/meetopia-relay 100
+timeout 120 build/bench/relay_load delay build/meetopia-relay 100
 for program in idle_sockets_bench media_bench udp_port_bench srtp_bench; do
     echo "== $program"
     timeout 120 "build/bench/$program"
