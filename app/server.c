@@ -337,8 +337,8 @@ static void on_shutdown_timer(struct timer *timer, void *arg, usec_t now)
 
     if (all_told)
         close_port(server);
-    const bool all_read =
-        all_told && counter_get(&http_server_stats(server->http)->connections_open) == 0;
+    /* A WebSocket's session has gone before its last words are written: connections count. */
+    const bool all_read = all_told && read_connections(server) < 1;
     if (now >= server->shutdown_at || all_read ||
         timers_set(loop_timers(server->loop), timer, now + SHUTDOWN_POLL) != RC_OK)
         loop_stop(server->loop);

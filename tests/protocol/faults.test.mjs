@@ -272,6 +272,15 @@ test("a disk that was full and is free again goes on being written", rootOnly, a
 
 // --- signals --------------------------------------------------------------------------------
 
+test("SIGTERM tells a client that is alone on its WebSocket", async () => {
+  const relay = await startRelay();
+  const person = await Person.enter(io, relay, { transports: ["websocket"] });
+  relay.kill("SIGTERM");
+  await person.next("server-draining");
+  assert.match(await within(3000, person.gone, "not closed"), /transport/);
+  assert.equal(await relay.exited, 0);
+});
+
 test("SIGTERM tells clients, closes them, and the server ends well", async () => {
   const relay = await startRelay(["--shutdown-grace=10s", "--max-connections-per-ip=0"]);
   const people = [
