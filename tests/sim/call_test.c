@@ -720,8 +720,8 @@ static void red_of_another_numbering_is_stripped(void)
 {
     call = call_begin(NULL);
     for (unsigned i = 0; i < 2; i++)
-        (void)call_add(0, &(struct media_client_options){
-                              .video = CODEC_VP8, .red = true, .dialect = i});
+        (void)call_add(
+            0, &(struct media_client_options){.video = CODEC_VP8, .red = true, .dialect = i});
     (void)call_connect();
     call_link(0, 1);
     call_start_all();
