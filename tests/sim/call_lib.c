@@ -419,18 +419,11 @@ static void open_peer(struct call_client *client)
     MUST(media_peer_open(world.call.media[client->worker], &peer, world.call.now) == RC_OK);
 }
 
-unsigned call_add(unsigned worker, const struct media_client_options *base)
+static void create_client(unsigned index, const struct media_client_options *base)
 {
-    const unsigned index = world.call.clients++;
     struct call_client *client = &world.call.client[index];
     struct media_client_options options = base ? *base : (struct media_client_options){0};
-    char text[ADDRESS_TEXT_MAX];
 
-    MUST(index < CALL_CLIENTS_MAX);
-    client->peer = 100 + index;
-    client->worker = worker;
-    snprintf(text, sizeof text, "192.0.2.%u:5000", index + 1);
-    MUST(address_parse(&client->address, text) == RC_OK);
     if (!base)
         options.video = CODEC_VP8;
     options.id = index + 1;
@@ -462,7 +455,32 @@ unsigned call_add(unsigned worker, const struct media_client_options *base)
     open_peer(client);
     MUST(media_client_answer(client->client, answer, world.call.now, NULL) == RC_OK);
     free(answer);
+}
+
+unsigned call_add(unsigned worker, const struct media_client_options *base)
+{
+    const unsigned index = world.call.clients++;
+    struct call_client *client = &world.call.client[index];
+    char text[ADDRESS_TEXT_MAX];
+
+    MUST(index < CALL_CLIENTS_MAX);
+    client->peer = 100 + index;
+    client->worker = worker;
+    snprintf(text, sizeof text, "192.0.2.%u:5000", index + 1);
+    MUST(address_parse(&client->address, text) == RC_OK);
+    create_client(index, base);
     return index;
+}
+
+void call_reload(unsigned index, const struct media_client_options *base)
+{
+    struct call_client *client = &world.call.client[index];
+
+    media_peer_close(world.call.media[client->worker], client->peer, world.call.now);
+    media_client_free(client->client);
+    client->peer += CALL_CLIENTS_MAX;
+    client->event_count = 0;
+    create_client(index, base);
 }
 
 usec_t call_connect(void)

@@ -67,6 +67,9 @@ void call_end(void);
  * NULL; id, certificate, contexts and output are filled in. It offers and gets its answer now;
  * returns its index. */
 unsigned call_add(unsigned worker, const struct media_client_options *base);
+/* The client's page is loaded again: its peer is closed, and a new one connects from the same
+ * address. What it was linked to, the caller unlinks before and links again. */
+void call_reload(unsigned index, const struct media_client_options *base);
 /* Lets time go by. */
 void call_run(usec_t duration);
 /* Until all clients are connected; the time that it took. Fails the test after 20 s. */

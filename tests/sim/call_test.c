@@ -940,6 +940,29 @@ static void a_partner_on_another_worker_may_close(void)
     expect_flawless(video_of(0));
 }
 
+/* --- long calls --- */
+
+/* Sequence numbers wrap after nine minutes, picture ids after eighteen. */
+static void twenty_minutes_are_one_stream(void)
+{
+    call = call_begin(NULL);
+    for (unsigned i = 0; i < 2; i++)
+        (void)call_add(
+            0, &(struct media_client_options){.video = CODEC_VP8, .records = 160000});
+    (void)call_connect();
+    call_link(0, 1);
+    call_paths(&(struct call_path){.jitter = MSEC(5), .loss = 10});
+    call_start_all();
+    call_run(SEC(20 * 60));
+    for (unsigned i = 0; i < 2; i++) {
+        T_OK(stream_receiver_length(video_of(i)) > 140000);
+        T_OK(stream_receiver_length(audio_of(i)) > 59000);
+        T_OK(stream_receiver_missing(video_of(i), call->now - SEC(1)) <= 3);
+        T_EQ(call_events(i, MEDIA_EVENT_FAILED), 0);
+    }
+    expect_all_flawless();
+}
+
 static const struct t_case cases[] = {
     T_CASE(two_clients_see_and_hear_each_other),
     T_CASE(offers_of_two_dialects_understand_each_other),
@@ -991,5 +1014,6 @@ static const struct t_case cases[] = {
     T_CASE(requests_across_workers_are_coalesced),
     T_CASE(a_bottleneck_is_told_across_workers),
     T_CASE(a_partner_on_another_worker_may_close),
+    T_CASE(twenty_minutes_are_one_stream),
 };
 T_MAIN(cases)

@@ -27,6 +27,7 @@ struct media_client_options {
     struct dtls_context *dtls;
     struct srtp_engine *srtp;
     enum codec_id video; /* CODEC_VP8, CODEC_H264; CODEC_NONE: only sound */
+    uint32_t generation; /* of the client's page: SSRCs and stamps differ */
     unsigned dialect;    /* 0 or 1: payload types and extension ids differ */
     bool red;            /* offers RED, and sends it */
     bool no_nack, no_rtx, no_transport_cc, no_remb;

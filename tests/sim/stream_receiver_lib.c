@@ -168,7 +168,10 @@ static const char *flaw_between(const struct stream_receiver *r, const struct st
     const struct stream_stamp *from = &a->stamp, *to = &b->stamp;
     const bool video = r->media == MEDIA_VIDEO;
 
-    if (from->sender == to->sender && from->frame == to->frame) {
+    /* The key frame that was under way at a pause may come again, whole, after it. */
+    const bool again = to->key_frame && to->index == 0 && b->timestamp != a->timestamp;
+
+    if (from->sender == to->sender && from->frame == to->frame && !again) {
         if (a->timestamp != b->timestamp)
             return "one frame with two timestamps";
         if (from->picture_id != to->picture_id || from->tl0 != to->tl0)

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#define LATE_FRAMES 3
 #define KEY_FRAME_FACTOR 4 /* a key frame is so many times as large as the others */
 #define KEPT ((struct packet_ring_options){128 * 1024, 512, SEC(1)})
 #define RED_OFFSET 960 /* ticks: one frame of 20 ms before */
@@ -32,6 +33,8 @@ void stream_sender_free(struct stream_sender *s)
 
 void stream_sender_start(struct stream_sender *s, usec_t now)
 {
+    if (s->due != USEC_NEVER)
+        return;
     if (!s->began)
         s->began = now;
     s->due = now;
@@ -141,7 +144,9 @@ void stream_sender_frame(struct stream_sender *s, usec_t now, stream_emit_fn *em
         s->key_frames++;
         s->key_frame_wanted = false;
     }
-    s->timestamp = stream_sender_clock(s, now);
+    if (now > s->due + LATE_FRAMES * o->interval)
+        s->due = now; /* a camera does not make up for what its owner has slept through */
+    s->timestamp = stream_sender_clock(s, s->due);
     if (is_video(s) && s->frame % 2 == 0)
         s->tl0++;
     s->picture_id = (s->picture_id + 1) & 0x7fff;
