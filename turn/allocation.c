@@ -211,7 +211,7 @@ void allocation_move(struct turn_allocation *a, const struct turn_client *client
  */
 
 /* A port that no relayed address of this family has, or 0. */
-static uint16_t free_port(struct turn_server *server, struct address *address)
+static uint16_t free_port(struct turn_server *server, struct address *address, bool even)
 {
     const uint32_t first = server->options.synthetic_first,
                    last = server->options.synthetic_last;
@@ -220,6 +220,8 @@ static uint16_t free_port(struct turn_server *server, struct address *address)
         const uint16_t port = server->next_port;
 
         server->next_port = port >= last ? (uint16_t)first : (uint16_t)(port + 1);
+        if (even && port % 2 != 0)
+            continue;
         address_set_port(address, port);
         if (!turn_server_find_relayed(server, address))
             return port;
@@ -227,15 +229,17 @@ static uint16_t free_port(struct turn_server *server, struct address *address)
     return 0;
 }
 
-static int open_synthetic(struct turn_server *server, sa_family_t family, struct address *out)
+static int open_synthetic(struct turn_server *server, const struct turn_relay_wish *wish,
+                          struct address *out)
 {
+    const struct turn_server_options *options = &server->options;
     const struct address *base =
-        family == AF_INET6 ? &server->options.synthetic_v6 : &server->options.synthetic_v4;
+        wish->family == AF_INET6 ? &options->synthetic_v6 : &options->synthetic_v4;
 
-    if (base->sa.sa_family != family)
+    if (base->sa.sa_family != wish->family)
         return RC_BAD;
     *out = *base;
-    return free_port(server, out) ? RC_OK : RC_FULL;
+    return free_port(server, out, wish->port != TURN_PORT_ANY) ? RC_OK : RC_FULL;
 }
 
 static int publish_side(struct turn_allocation *a, int i)
@@ -258,7 +262,7 @@ int allocation_open_side(struct turn_allocation *a, int i, const struct turn_rel
     int rc;
 
     if (server->options.relay_ports_none)
-        rc = open_synthetic(server, wish->family, &address);
+        rc = open_synthetic(server, wish, &address);
     else
         rc = server->out.relay_open(server->out.arg, a, wish, &relay, &address, reserved);
     if (rc != RC_OK)
