@@ -128,7 +128,7 @@ static void indication_begin(struct turn_server *server, struct stun_builder *b,
     store_be32(id, (uint32_t)(x >> 17));
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
     store_be64(id + 4, x ^ x >> 27);
-    stun_begin(b, buffer, capacity, STUN_INDICATION, method, id);
+    stun_begin(b, buffer, capacity, STUN_INDICATION, (uint16_t)method, id);
 }
 
 static void send_data_indication(struct turn_allocation *a, const struct address *peer,

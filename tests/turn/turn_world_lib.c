@@ -1,13 +1,25 @@
 #include "tests/turn/turn_world_lib.h"
 
-#include "tests/t.h"
+#include "turn/turn_rest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Also for fuzz targets: there is no test to fail, and what is false here is false at once. */
+#define MUST(cond) ((cond) ? (void)0 : fail(__LINE__, #cond))
+
+static void fail(int line, const char *what)
+{
+    fprintf(stderr, "turn_world_lib.c:%d: %s\n", line, what);
+    abort();
+}
 
 struct address turn_address(const char *text)
 {
     struct address a;
 
-    if (address_parse(&a, text) != RC_OK)
-        abort();
+    MUST(address_parse(&a, text) == RC_OK);
     return a;
 }
 
@@ -22,8 +34,7 @@ static void to_client(void *arg, const struct turn_client *client, struct span h
 
     if (world->quiet)
         return;
-    if (head.n + data.n + tail > sizeof sent->bytes)
-        abort();
+    MUST(head.n + data.n + tail <= sizeof sent->bytes);
     sent->to = *client;
     memcpy(sent->bytes, head.p, head.n);
     if (data.n)
@@ -39,8 +50,7 @@ static void note_datagram(struct turn_world *world, const struct address *peer,
 {
     struct world_datagram *d = &world->peer;
 
-    if (data.n > sizeof d->bytes)
-        abort();
+    MUST(data.n <= sizeof d->bytes);
     d->peer = *peer;
     d->n = data.n;
     d->data = data.p;
@@ -53,12 +63,13 @@ static void to_peer(void *arg, struct turn_relay *relay, const struct address *p
 {
     struct turn_world *world = arg;
 
-    if (!relay || !relay->open || relay->family != peer->sa.sa_family)
-        abort();
+    MUST(relay && relay->open && relay->family == peer->sa.sa_family);
     world->to_peer_count++;
     note_datagram(world, peer, data);
     world->peer.relay = relay;
     world->peer.flags = flags;
+    if (world->watch)
+        world->watch(world, relay, peer);
 }
 
 static void to_media(void *arg, struct turn_allocation *owner, const struct address *relayed,
@@ -66,12 +77,13 @@ static void to_media(void *arg, struct turn_allocation *owner, const struct addr
 {
     struct turn_world *world = arg;
 
-    if (turn_server_find_relayed(world->server, relayed) != owner)
-        abort();
+    MUST(turn_server_find_relayed(world->server, relayed) == owner);
     world->to_media_count++;
     note_datagram(world, peer, data);
     world->peer.relay = NULL;
     world->peer.relayed = *relayed;
+    if (world->watch)
+        world->watch(world, &world->relay[address_port(relayed) - WORLD_RELAY_PORT], peer);
 }
 
 static void address_of(const struct turn_relay *relay, struct address *out)
@@ -83,8 +95,10 @@ static void address_of(const struct turn_relay *relay, struct address *out)
 static struct turn_relay *take(struct turn_world *world, unsigned i, sa_family_t family,
                                bool tcp, struct turn_allocation *owner)
 {
+    const unsigned times = world->relay[i].times_opened + 1;
+
     world->relay[i] = (struct turn_relay){
-        true, false, tcp, family, (uint16_t)(50000 + i), owner,
+        true, false, tcp, family, (uint16_t)(WORLD_RELAY_PORT + i), owner, times,
     };
     world->relays_open++;
     return &world->relay[i];
@@ -120,8 +134,7 @@ static void relay_adopt(void *arg, struct turn_relay *relay, struct turn_allocat
                         struct address *relayed)
 {
     (void)arg;
-    if (!relay->open || !relay->reserved)
-        abort();
+    MUST(relay->open && relay->reserved);
     relay->reserved = false;
     relay->owner = owner;
     address_of(relay, relayed);
@@ -131,8 +144,7 @@ static void relay_close(void *arg, struct turn_relay *relay)
 {
     struct turn_world *world = arg;
 
-    if (!relay->open)
-        abort();
+    MUST(relay->open);
     relay->open = false;
     world->relays_open--;
 }
@@ -142,11 +154,13 @@ static int peer_connect(void *arg, struct turn_relay *relay, const struct addres
 {
     struct turn_world *world = arg;
 
-    if (!relay || !relay->tcp)
-        abort();
+    MUST(relay && relay->tcp);
     if (world->connect_failure)
         return world->connect_failure;
-    struct world_tcp *tcp = &world->tcp[world->tcp_count++ % ARRAY_LEN(world->tcp)];
+    struct world_tcp *tcp = &world->tcp[world->tcp_count % ARRAY_LEN(world->tcp)];
+    if (tcp->id && !tcp->closed)
+        return RC_FULL; /* of the world's own notes */
+    world->tcp_count++;
     *tcp = (struct world_tcp){.id = id, .peer = *peer};
     if (world->connect_at_once)
         turn_server_peer_connected(world->server, id, true, world->now);
@@ -166,8 +180,7 @@ static void peer_bind(void *arg, uint32_t id, const struct turn_client *data_con
 {
     struct world_tcp *tcp = tcp_of(arg, id);
 
-    if (!tcp || tcp->bound || tcp->closed)
-        abort();
+    MUST(tcp && !tcp->bound && !tcp->closed);
     tcp->bound = true;
     tcp->data_connection = *data_connection;
 }
@@ -176,8 +189,7 @@ static void peer_close(void *arg, uint32_t id)
 {
     struct world_tcp *tcp = tcp_of(arg, id);
 
-    if (!tcp || tcp->closed)
-        abort();
+    MUST(tcp && !tcp->closed);
     tcp->closed = true;
 }
 
@@ -185,8 +197,7 @@ static void client_close(void *arg, const struct turn_client *client)
 {
     struct turn_world *world = arg;
 
-    if (client->transport == TURN_UDP)
-        abort();
+    MUST(client->transport != TURN_UDP);
     world->client_closes++;
     world->closed_client = *client;
 }
@@ -228,22 +239,22 @@ void turn_world_open(struct turn_world *world)
                                     peer_bind,  peer_close,  client_close};
     char error[128] = "";
 
-    T_EQ(turn_auth_create(&world->auth, &world->auth_options, error, sizeof error), RC_OK);
-    T_EQ(turn_policy_create(&world->policy, &world->policy_options, error, sizeof error),
+    MUST(turn_auth_create(&world->auth, &world->auth_options, error, sizeof error) == RC_OK);
+    MUST(turn_policy_create(&world->policy, &world->policy_options, error, sizeof error) ==
          RC_OK);
-    T_EQ(timers_create(&world->timers), RC_OK);
+    MUST(timers_create(&world->timers) == RC_OK);
     world->options.auth = world->auth;
     world->options.policy = world->policy;
     world->options.timers = world->timers;
-    T_EQ(turn_server_create(&world->server, &world->options, &out), RC_OK);
+    MUST(turn_server_create(&world->server, &world->options, &out) == RC_OK);
 }
 
 void turn_world_close(struct turn_world *world)
 {
     turn_server_free(world->server);
-    T_EQ(world->relays_open, 0);
-    T_EQ(timers_count(world->timers), 0);
-    T_EQ(turn_policy_allocations(world->policy), 0);
+    MUST(world->relays_open == 0);
+    MUST(timers_count(world->timers) == 0);
+    MUST(turn_policy_allocations(world->policy) == 0);
     timers_free(world->timers);
     turn_policy_free(world->policy);
     turn_auth_free(world->auth);
@@ -375,8 +386,7 @@ int tester_exchange(struct tester_request *request)
     const size_t n = tester_seal(request);
     struct stun_message m;
 
-    if (n == 0)
-        abort();
+    MUST(n > 0);
     tester_input(request->client, (struct span){request->buffer, n});
     if (world->sent_count == before)
         return -1;
@@ -393,11 +403,11 @@ void tester_learn_nonce(struct tester *client)
 
     client->anonymous = true;
     tester_begin(&request, client, STUN_REFRESH);
-    T_EQ(tester_exchange(&request), 401);
+    MUST(tester_exchange(&request) == 401);
     client->anonymous = anonymous;
-    T_OK(turn_world_answer(client->world, &m));
+    MUST(turn_world_answer(client->world, &m));
     const struct span nonce = stun_get(&m, STUN_HAS_NONCE);
-    T_OK(nonce.n > 0 && nonce.n < sizeof client->nonce);
+    MUST(nonce.n > 0 && nonce.n < sizeof client->nonce);
     memcpy(client->nonce, nonce.p, nonce.n);
     client->nonce[nonce.n] = '\0';
 }
@@ -473,6 +483,18 @@ void tester_channel_send(struct tester *client, uint16_t channel, const char *da
     tester_input(client, (struct span){buffer, STUN_CHANNEL_HEADER + n + tail});
 }
 
+void tester_use_secret(struct tester *client, const char *secret, int64_t expires,
+                       const char *user)
+{
+    struct stun_key key;
+
+    snprintf(client->name, sizeof client->name, "%lld:%s", (long long)expires, user);
+    stun_key_raw(&key, secret, strlen(secret));
+    turn_rest_password(client->secret_word, &key, text(client->name));
+    client->username = client->name;
+    client->password = client->secret_word;
+}
+
 struct turn_relay *tester_relay(const struct tester *client)
 {
     struct turn_world *world = client->world;
@@ -491,7 +513,6 @@ void tester_peer_sends(struct tester *client, const char *peer, const char *data
     struct turn_allocation *a = turn_server_find_client(world->server, &client->tuple);
     const struct address from = turn_address(peer);
 
-    if (!a)
-        abort();
+    MUST(a);
     turn_server_from_peer(world->server, a, &from, text(data), world->now);
 }

@@ -16,6 +16,7 @@
 #define WORLD_RELAY_IP6 "2001:db8:9::9"
 #define WORLD_PEER "198.51.100.7:7000"
 #define WORLD_PEER6 "[2001:db8:7::7]:7000"
+#define WORLD_RELAY_PORT 50000 /* of the first */
 #define WORLD_RELAYS 4096
 #define WORLD_SENT 16
 
@@ -24,6 +25,7 @@ struct turn_relay {
     sa_family_t family;
     uint16_t port;
     struct turn_allocation *owner;
+    unsigned times_opened;
 };
 
 /* The last things that were said, newest last. */
@@ -78,6 +80,9 @@ struct turn_world {
     unsigned client_closes;
     struct turn_client closed_client;
     bool quiet; /* keep counts alone, for floods */
+    /* Called for each datagram to a peer or to the media, with the relay that it belongs to. */
+    void (*watch)(struct turn_world *world, const struct turn_relay *relay,
+                  const struct address *peer);
 };
 
 /* Sets the options as most tests want them: static users alice:wonder and bob:builder, peers of
@@ -97,6 +102,7 @@ struct tester {
     struct turn_world *world;
     struct turn_client tuple;
     const char *username, *password;
+    char name[64], secret_word[32]; /* theirs after tester_use_secret */
     bool userhash;
     bool anonymous;                         /* requests without credentials */
     enum stun_password_algorithm algorithm; /* 0: names none, MD5 */
@@ -144,6 +150,9 @@ int tester_permit(struct tester *client, const char *peer);
 int tester_bind(struct tester *client, uint16_t channel, const char *peer);
 void tester_send(struct tester *client, const char *peer, const char *data);
 void tester_channel_send(struct tester *client, uint16_t channel, const char *data);
+/* From now on with a time-limited credential. */
+void tester_use_secret(struct tester *client, const char *secret, int64_t expires,
+                       const char *user);
 /* Learns nonce from a challenge to an anonymous request. */
 void tester_learn_nonce(struct tester *client);
 
