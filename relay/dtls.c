@@ -1,6 +1,7 @@
 #include "relay/dtls.h"
 
 #include "relay/datagram_bio.h"
+#include "relay/dtls_record.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -197,24 +198,27 @@ static enum refusal take_in(struct dtls_session *session)
     return rc > 0 ? REFUSAL_NONE : on_ssl_error(session, rc);
 }
 
-/*
- * RFC 6347 sections 4.1 and 4.2.2: type, version (2), epoch (2), sequence number (6), length (2);
- * then the handshake's message type.
- */
-bool dtls_is_client_hello(struct span datagram)
+/* What encryption adds to a record; all that we offer is AEAD. Before a cipher is chosen there
+ * is nothing to be encrypted, so the larger one is as good. */
+static size_t record_overhead(const SSL *ssl)
 {
-    enum { HANDSHAKE = 22, MAJOR = 0xfe, CLIENT_HELLO = 1, RECORD_HEADER = 13, MESSAGE_HEADER = 12 };
-    const uint8_t *p = datagram.p;
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
 
-    return datagram.n >= RECORD_HEADER + MESSAGE_HEADER && p[0] == HANDSHAKE && p[1] == MAJOR &&
-           load_be16(p + 3) == 0 && p[RECORD_HEADER] == CLIENT_HELLO;
+    if (!cipher)
+        cipher = SSL_get_pending_cipher(ssl);
+    return cipher && SSL_CIPHER_get_cipher_nid(cipher) == NID_chacha20_poly1305
+               ? DTLS_CHACHA_OVERHEAD
+               : DTLS_GCM_OVERHEAD;
 }
 
 enum refusal dtls_input(struct dtls_session *session, struct span datagram, usec_t now)
 {
     enum refusal why = REFUSAL_NONE;
 
-    if (!session->ssl || datagram.n == 0)
+    if (!session->ssl)
+        return REFUSAL_NONE;
+    datagram = dtls_usable_records(datagram, record_overhead(session->ssl));
+    if (datagram.n == 0)
         return REFUSAL_NONE;
     session->bio.in = datagram;
     if (session->state == DTLS_HANDSHAKING)

@@ -67,10 +67,6 @@ void dtls_session_free(struct dtls_session *session);
  * input. */
 enum refusal dtls_input(struct dtls_session *session, struct span datagram, usec_t now);
 
-/* Does this datagram begin a handshake: is its first record a ClientHello in the clear? By its
- * first bytes alone; OpenSSL judges the rest. */
-bool dtls_is_client_hello(struct span datagram);
-
 /* Copies the next outgoing datagram (at most DTLS_MTU bytes). Its length; 0: none. A datagram
  * that does not fit `capacity` is dropped. */
 size_t dtls_poll(struct dtls_session *session, uint8_t *buf, size_t capacity);

@@ -1,5 +1,7 @@
 #include "relay/peer.h"
 
+#include "relay/dtls_record.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 #include "relay/datagram_bio.h"
 #include "relay/dtls.h"
+#include "relay/dtls_record.h"
 #include "tests/sim/dtls_world_lib.h"
 #include "tests/sim/virtual_clock_lib.h"
 #include "tests/t.h"
@@ -685,6 +686,33 @@ static void changed_and_replayed_records_are_dropped(void)
     exchange();
 }
 
+/* Records that claim to be encrypted and are too short for it, of every type, to both ends. */
+static void send_short_records(void)
+{
+    for (unsigned type = 20; type <= 26; type++) {
+        for (uint8_t length = 0; length < DTLS_GCM_OVERHEAD; length++) {
+            const uint8_t record[DTLS_RECORD_HEADER + DTLS_GCM_OVERHEAD] = {
+                (uint8_t)type, 0xfe, 0xfd, 0, 1, 0, 0, 0, 1, (uint8_t)type, length, 0, length};
+            const struct span datagram = {record, DTLS_RECORD_HEADER + length};
+
+            for (unsigned who = 0; who < 2; who++)
+                T_EQ(dtls_input(session[who], datagram, world.now), REFUSAL_NONE);
+        }
+    }
+}
+
+static void records_too_short_for_their_cipher_are_dropped_at_any_time(void)
+{
+    begin(NULL);
+    for (int i = 0; i < 60; i++) { /* the handshake is over before */
+        send_short_records();
+        dtls_world_run(&world, world.now + MSEC(2));
+    }
+    T_OK(both_are(DTLS_CONNECTED));
+    send_short_records();
+    exchange();
+}
+
 /* --- the end
  * ---------------------------------------------------------------------------------- */
 
@@ -815,6 +843,7 @@ static const struct t_case cases[] = {
     T_CASE(a_client_hello_in_fragments_is_put_together),
     T_CASE(noise_is_dropped_before_and_after_the_handshake),
     T_CASE(changed_and_replayed_records_are_dropped),
+    T_CASE(records_too_short_for_their_cipher_are_dropped_at_any_time),
     T_CASE(a_close_closes_both),
     T_CASE(a_close_during_the_handshake_is_harmless),
     T_CASE(a_trimmed_session_goes_on),
