@@ -297,7 +297,7 @@ static const struct eio_error *session_error(const struct eio_request *r, unsign
     if (!r->session)
         return &ERROR_SESSION;
     if (r->transport == EIO_WEBSOCKET)
-        return eio_session_upgradable(r->session) ? NULL : &ERROR_REQUEST;
+        return NULL; /* one too many is told so on the WebSocket */
     if (r->session->socket)
         return &ERROR_REQUEST; /* it has been upgraded: polls belong to nobody */
     return method == METHOD_GET || method == METHOD_POST ? NULL : &ERROR_REQUEST;
@@ -390,13 +390,22 @@ static void open_session(struct eio_server *server, const struct eio_request *r,
     start(server, session, request, socket);
 }
 
+/* A session that has a WebSocket already, or a probe: as with the Node server, a further one is
+ * accepted and closed at once. A refused handshake would look like a fault of the network. */
 static void begin_upgrade(struct eio_server *server, struct eio_session *session,
                           struct http_request *request)
 {
+    const bool upgradable = eio_session_upgradable(session);
     struct websocket *const socket = accept_socket(server, request, session);
 
-    if (socket && eio_session_probe(session, socket, loop_now(server->loop)) != RC_OK)
+    if (!socket)
+        return;
+    if (!upgradable) {
+        refuse(REFUSAL_EIO_BAD_REQUEST);
+        wire_close(socket, EIO_CLOSE_OVERLAP);
+    } else if (eio_session_probe(session, socket, loop_now(server->loop)) != RC_OK) {
         wire_close(socket, EIO_CLOSE_SERVER);
+    }
 }
 
 static bool has_octets(const struct http_request *request)

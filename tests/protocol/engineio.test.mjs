@@ -324,23 +324,27 @@ test("upgrade: what was posted meanwhile arrives in order", async () => {
   await wire.close();
 });
 
-test("upgrade: polls with the same sid are refused, the session goes on", async () => {
+test("upgrade: polls and WebSockets with the same sid are refused, the session goes on", async () => {
   const { session, wire } = await probed();
   wire.send("5");
   await sleep(10);
   await expectError(await get(session), 3, "Bad request");
   await expectError(await post(session, "4a"), 3, "Bad request");
-  assert.equal(await new Wire(wsUrl(asWebSocket(session))).closed, 1006);
+  const second = new Wire(wsUrl(asWebSocket(session)));
+  await second.opened;
+  assert.equal(await second.closed, 1008);
   wire.send("4hello");
   assert.equal(await wire.next(), "4hello");
   await wire.close();
 });
 
-test("upgrade: a second probe beside the first is refused", async () => {
+test("upgrade: a second probe beside the first is closed at once", async () => {
   const session = await poll();
   const wire = new Wire(wsUrl(asWebSocket(session)));
   await wire.opened;
-  assert.equal(await new Wire(wsUrl(asWebSocket(session))).closed, 1006);
+  const second = new Wire(wsUrl(asWebSocket(session)));
+  await second.opened;
+  assert.equal(await second.closed, 1008);
   wire.send("2probe");
   assert.equal(await wire.next(), "3probe");
   await wire.close();
@@ -417,6 +421,53 @@ test("revision 3, WebSocket: text, binary, heartbeat, timeout", async () => {
   wire.send("2");
   assert.equal(await wire.next(), "3");
   await within(3000, wire.closed);
+});
+
+test("revision 3: errors are those of revision 4", async () => {
+  await expectError(await get("EIO=3"), 0, "Transport unknown");
+  await expectError(await get("EIO=3&transport=abc"), 0, "Transport unknown");
+  await expectError(await post("EIO=3&transport=polling"), 2, "Bad handshake method");
+  assert.equal(await new Wire(wsUrl("EIO=3")).closed, 1006);
+  assert.equal(await new Wire(wsUrl("EIO=3&transport=abc")).closed, 1006);
+});
+
+test("revision 3, WebSocket: a malformed packet closes the session", async () => {
+  const wire = new Wire(wsUrl("EIO=3&transport=websocket"));
+  await wire.next();
+  wire.send("abc");
+  await within(200, wire.closed);
+});
+
+test("revision 3, polling: a second poll at once closes the session", async () => {
+  const session = await poll(3);
+  const first = get(session);
+  await sleep(10);
+  const second = await get(`${session}&t=burst`);
+  assert.equal(await (await first).text(), "1:1");
+  assert.equal(second.status, 400);
+  await expectGone(session);
+});
+
+test("revision 3, polling: a client says close", async () => {
+  const session = await poll(3);
+  const waiting = get(session);
+  await sleep(10);
+  assert.equal(await (await post(session, "1:1")).text(), "ok");
+  assert.equal(await (await waiting).text(), "1:6");
+  await expectGone(session);
+});
+
+test("revision 3: polls and WebSockets with the same sid are refused after the upgrade", async () => {
+  const { session, wire } = await probed(3);
+  wire.send("5");
+  await sleep(10);
+  await expectError(await get(session), 3, "Bad request");
+  const second = new Wire(wsUrl(asWebSocket(session)));
+  await second.opened;
+  assert.equal(await second.closed, 1008);
+  wire.send("4hello");
+  assert.equal(await wire.next(), "4hello");
+  await wire.close();
 });
 
 test("revision 3: upgrade and close", async () => {

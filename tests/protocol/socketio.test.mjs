@@ -75,6 +75,12 @@ test("connect: who is not authorised is told why", async () => {
   await wire.close();
 });
 
+test("connect: who begins with a malformed packet is closed", async () => {
+  for (const packet of ["4abc", "42{}", "40[]"]) {
+    await expectClosedBy(packet, await open());
+  }
+});
+
 test("connect: who never connects is closed", async () => {
   const wire = await open();
   const begin = Date.now();
