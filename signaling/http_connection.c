@@ -422,7 +422,8 @@ static void on_written(struct bufferevent *bev, void *arg)
     loop_leave(loop);
 }
 
-/* The client's end. What was answered is still written if only its sending side is closed. */
+/* The client's end. What was answered is still written if only its sending side is closed: over
+ * TLS libevent reports a reset as an end, too, and writes no more after either. */
 static void ended(struct http_connection *connection, bool half)
 {
     const bool writing = connection->phase == HTTP_IDLE || connection->phase == HTTP_FLUSH;
@@ -448,7 +449,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         connection->broken = true;
         arm(connection, loop_now(loop));
     } else {
-        ended(connection, what & BEV_EVENT_EOF);
+        ended(connection, (what & BEV_EVENT_EOF) && !connection->tls);
     }
     loop_leave(loop);
 }

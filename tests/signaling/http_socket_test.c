@@ -263,8 +263,10 @@ static void a_client_that_breaks_off_is_noticed(bool tls)
     dial(&client, tls); /* in the middle of an answer */
     say(&client, GET("/large"));
     UNTIL(client.n > 100000);
+    const usec_t before = loop_now(loop);
     setsockopt(bufferevent_getfd(client.bev), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     hang_up(&client);
+    T_OK(loop_now(loop) - before < HTTP_STALL_TIMEOUT / 2); /* not by its timeout */
     T_EQ(counter_get(&http_server_stats(http)->connections_open), 0);
     tear_down();
 }
