@@ -47,7 +47,7 @@ MAIN_OBJECT := $(BUILD)/obj/app/main.o
 LIBRARY := $(BUILD)/libmeetopia.a
 SERVER := $(BUILD)/meetopia-relay
 
-.PHONY: all server web setup run check bench test-programs fuzz install clean distclean help
+.PHONY: all server web setup run check bench test-programs tests fuzz install clean distclean help
 all: server web
 server: $(SERVER)
 
@@ -97,7 +97,8 @@ $(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(FUZZ_MAIN) $(TEST_LIBRARY) $(LIBRARY)
 	@echo "  LINK $@"
 	@$(LINK) $(if $(filter 1,$(FUZZ)),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
 
-test-programs: $(TESTS) $(TOOLS) $(FUZZERS)
+test-programs: tests $(TOOLS)
+tests: $(TESTS) $(FUZZERS)
 fuzz: $(FUZZERS)
 
 # --- what a person types ------------------------------------------------------------------------

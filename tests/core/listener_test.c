@@ -355,7 +355,7 @@ static void a_released_connection_is_written_out_first(void)
 
 static void a_reader_that_never_reads_is_closed_in_the_end(void)
 {
-    open_port((struct listener_options){.release_timeout = MSEC(20)});
+    open_port((struct listener_options){.release_timeout = MSEC(250)});
     const int fd = dial();
 
     say(fd, "BETA");

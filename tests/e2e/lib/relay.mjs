@@ -59,7 +59,7 @@ export async function startRelay(...options) {
             child.kill('SIGTERM');
             const [code, signal] = await exited;
             await rm(folder, { recursive: true, force: true });
-            if (code !== 0) throw new Error(`the relay ended with ${code ?? signal}`);
+            if (code !== 0) throw new Error(`the relay ended with ${code ?? signal}: ${said}`);
         },
         /** As a crash would end it. */
         async kill() {
