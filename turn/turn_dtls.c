@@ -23,6 +23,7 @@ static bool configure(SSL_CTX *context, SSL_CTX *tls)
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_cookie_verify_cb(context, turn_dtls_cookie_again);
     SSL_CTX_get_extra_chain_certs(tls, &chain); /* or those of the certificate */
+    SSL_CTX_set_max_send_fragment(context, TURN_DTLS_RECORD_MAX); /* sizes its write buffer */
     return certificate && key && SSL_CTX_set_min_proto_version(context, DTLS1_2_VERSION) == 1 &&
            SSL_CTX_set_cipher_list(context, ciphers) == 1 &&
            SSL_CTX_use_certificate(context, certificate) == 1 &&

@@ -6,8 +6,8 @@
  * clock; a clock that jumps delays a retransmission and nothing more.) One thread.
  *
  * An address that has not proved to be one costs nothing but an answer shorter than what it
- * sent (turn/turn_hello.h). One that has gets a session: about 65 kB while it shakes hands,
- * most of it OpenSSL's. So sessions are bounded, those half open more closely, and each
+ * sent (turn/turn_hello.h). One that has gets a session: 55 kB (bench/turn_parts_bench), nearly
+ * all of it OpenSSL's. So sessions are bounded, those half open more closely, and each
  * source's; one without an allocation ends after a while.
  */
 #ifndef TURN_TURN_DTLS_H
@@ -29,6 +29,7 @@
 #define TURN_DTLS_TIMER_FIRST MSEC(250) /* doubled with each retransmission up to … */
 #define TURN_DTLS_TIMER_MAX SEC(4)
 #define TURN_DTLS_MTU 1200 /* of a handshake's datagrams; relayed data is as long as it is */
+#define TURN_DTLS_RECORD_MAX 2048
 #define TURN_DTLS_MESSAGE_MAX 1984 /* with what DTLS adds, what core/udp_port.h sends */
 
 /* The world around it. Each may call anything here but turn_dtls_free. */

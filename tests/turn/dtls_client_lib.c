@@ -192,7 +192,7 @@ struct dtls_client *dtls_net_client(struct dtls_net *net, unsigned slot, unsigne
     bio = datagram_bio_open(net->method, &client->bio);
     MUST(client->ssl && bio);
     SSL_set_bio(client->ssl, bio, bio);
-    SSL_set_mtu(client->ssl, 1200);
+    SSL_set_mtu(client->ssl, net->client_mtu ? net->client_mtu : 1200);
     step(client);
     return client;
 }

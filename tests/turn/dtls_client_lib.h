@@ -34,6 +34,7 @@ struct dtls_net {
     struct dtls_client client[DTLS_CLIENTS];
     SSL_CTX *context; /* of the clients */
     BIO_METHOD *method;
+    long client_mtu; /* 0: 1200 */
     /* Is the nth datagram in all lost? NULL: none is. */
     bool (*lost)(unsigned nth);
     unsigned sent;

@@ -284,6 +284,24 @@ static void a_repeated_hello_with_its_cookie_changes_nothing(void)
     end();
 }
 
+/* Its first fragment has the cookie, which is all that the exchange needs. */
+static void a_hello_in_fragments_is_put_together(void)
+{
+    const uint64_t before = refusal_total(REFUSAL_DTLS_UNEXPECTED);
+    uint8_t protocols[400];
+
+    begin((struct turn_dtls_options){0});
+    for (size_t i = 0; i < sizeof protocols; i++)
+        protocols[i] = i % 100 == 0 ? 99 : 'a';
+    T_EQ(SSL_CTX_set_alpn_protos(net.context, protocols, sizeof protocols), 0);
+    net.client_mtu = 300;
+    struct dtls_client *client = connected_client(0, 1, 1000);
+    T_OK(refusal_total(REFUSAL_DTLS_UNEXPECTED) >
+         before); /* the rest of the one without cookie */
+    is_answered(client);
+    end();
+}
+
 static void half_open_sessions_are_bounded_and_end(void)
 {
     const uint64_t too_many = refusal_total(REFUSAL_DTLS_TOO_MANY),
@@ -520,6 +538,7 @@ static const struct t_case cases[] = {
     T_CASE(a_client_that_begins_anew_replaces_itself),
     T_CASE(a_forged_hello_does_not_disturb_the_session_of_its_address),
     T_CASE(a_repeated_hello_with_its_cookie_changes_nothing),
+    T_CASE(a_hello_in_fragments_is_put_together),
     T_CASE(half_open_sessions_are_bounded_and_end),
     T_CASE(each_source_has_so_many_sessions_and_no_more),
     T_CASE(there_are_so_many_sessions_and_no_more),
