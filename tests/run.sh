@@ -6,7 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-all="unit fuzz asan tsan web protocol protocol-asan e2e e2e-asan netns"
+all="unit fuzz asan tsan web protocol protocol-asan turn_tools e2e e2e-asan netns"
 groups=${*:-$all}
 jobs=$(nproc)
 passed=0
@@ -146,6 +146,13 @@ run_group() {
     protocol-asan)
         build_asan && npm_packages || return
         BUILD=build/asan node_tests "$jobs" protocol-asan tests/protocol/*.test.mjs
+        ;;
+    turn_tools)
+        build_plain && npm_packages || return
+        node_tests 1 turn_tools tests/turn_tools/*.test.mjs
+        for t in tests/turn_tools/*_test.sh; do
+            [ -e "$t" ] && start 1 "turn_tools/$(basename "$t" .sh)" 300 bash "$t"
+        done
         ;;
     e2e)
         build_plain && npm_packages || return
