@@ -226,7 +226,7 @@ static void no_indication_and_no_answer_is_answered(void)
         T_EQ(tester_input(&alice, (struct span){buffer, stun_finish(&b, false)}), RC_OK);
     }
     T_EQ(w.sent_count, before);
-    T_EQ(tester_input(&alice, SPAN_LITERAL("SSH-2.0-OpenSSH\r\n")), RC_BAD);
+    T_EQ(tester_input(&alice, SPAN_LITERAL("\x80SSH-2.0-OpenSSH\r\n")), RC_BAD);
     T_EQ(tester_input(&alice, (struct span){buffer, 0}), RC_BAD);
     T_EQ(tester_input(&alice, (struct span){buffer, 19}), RC_BAD);
     T_EQ(w.sent_count, before);
