@@ -494,6 +494,19 @@ static enum refusal on_restore_connection(struct call *call)
     return REFUSAL_NONE;
 }
 
+static enum refusal on_request_turn_credentials(struct call *call)
+{
+    struct user *user = call->user;
+    json_t *credentials;
+
+    if (!rate_limit_take(&user->credentials, ICE_SERVERS_PER_SECOND, lobby_now(user->lobby)))
+        return REFUSAL_RATE_LIMIT;
+    if (ice_servers_turn(lobby_options(user->lobby)->ice, user->id, &credentials) != RC_OK)
+        return REFUSAL_NOT_AVAILABLE;
+    answer(call, "turn-credentials", credentials);
+    return REFUSAL_NONE;
+}
+
 /* What this version knows by name and does not have. */
 static enum refusal on_not_available(struct call *call)
 {
@@ -527,7 +540,7 @@ static const struct {
     {"report-quality", on_report_quality},
     {"report-error", on_report_error},
     {"restore-connection", on_restore_connection},
-    {"request-turn-credentials", on_not_available},
+    {"request-turn-credentials", on_request_turn_credentials},
     {"reconnect-attempt", on_not_available},
     {"report-user", on_not_available},
 };

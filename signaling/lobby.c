@@ -196,8 +196,9 @@ void lobby_welcome(struct user *user, void *socket)
     user->socket = socket;
     counter_add(&user->lobby->stats.connected, 1);
     user_emit(user, "session",
-              json_pack("{s:s, s:n, s:b, s:i, s:[], s:I, s:s, s:s}", "userId", user->id,
+              json_pack("{s:s, s:n, s:b, s:i, s:o, s:I, s:s, s:s}", "userId", user->id,
                         "sessionToken", "restored", 0, "standbyMs", 0, "iceServers",
+                        ice_servers_list(user->lobby->options.ice, user->id),
                         "reportIntervalMs", (json_int_t)(LOBBY_REPORT_INTERVAL / 1000),
                         "region", user->region[0] ? user->region : "unknown", "node", "local"));
     user_tell_state(user);

@@ -15,6 +15,7 @@
 #include "core/base.h"
 #include "core/metrics.h"
 #include "core/timer.h"
+#include "signaling/ice_servers.h"
 #include "signaling/media_service.h"
 #include "signaling/socketio.h"
 #include "signaling/user.h"
@@ -37,6 +38,7 @@ struct lobby_options {
     uint32_t max_users_per_ip; /* 0: no limit */
     uint32_t events_per_second;
     const struct media_service *media; /* borrowed */
+    const struct ice_servers *ice;     /* borrowed; NULL: there is no TURN */
 };
 
 struct lobby_stats {

@@ -115,9 +115,19 @@ void status_metrics(struct http_request *request, void *arg)
     free(text);
 }
 
-/* This server's media needs none: it is ICE-lite on a public address. */
+/* Who asks is no user, and is known by an address alone: quotas and revocation are the
+ * address's. */
 void status_ice_servers(struct http_request *request, void *arg)
 {
-    (void)arg;
-    respond_json(request, json_pack("{s:[]}", "iceServers"));
+    struct status_pages *pages = arg;
+    char guest[ICE_USER_ID_MAX];
+
+    if (!source_limit_take(&pages->ice_limit, &request->from, ICE_SERVERS_PER_SECOND,
+                           clock_now())) {
+        http_refuse(request, 429, REFUSAL_RATE_LIMIT);
+        return;
+    }
+    ice_servers_guest(guest, &request->from);
+    respond_json(request,
+                 json_pack("{s:o}", "iceServers", ice_servers_list(pages->ice, guest)));
 }

@@ -62,7 +62,7 @@ struct user {
     struct timer media_lost;  /* set while a partner waits for this one's media to come back */
     enum quality quality;     /* of the last report */
 
-    struct rate_limit events, offers, errors;
+    struct rate_limit events, offers, errors, credentials;
     UT_hash_handle hh; /* by number */
 };
 

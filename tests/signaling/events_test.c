@@ -522,6 +522,59 @@ static void further_arguments_are_ignored(void)
     world_close(&w);
 }
 
+/* --- TURN -----------------------------------------------------------------------------------
+ */
+
+static int give_turn(void *arg, const char *user_id, struct ice_credentials *out)
+{
+    static const char *const uris[] = {"turn:a.example:3478?transport=udp"};
+    (void)arg;
+
+    *out = (struct ice_credentials){
+        .turn = uris, .turn_count = 1, .credential = "secret", .ttl = 600};
+    snprintf(out->username, sizeof out->username, "1700000000:%s", user_id);
+    return RC_OK;
+}
+
+static void who_asks_for_turn_gets_a_credential_of_their_own(void)
+{
+    char name[64];
+
+    world_open(&w, 0, 1000);
+    w.ice.credentials = give_turn;
+    struct client *a = join();
+    snprintf(name, sizeof name, "1700000000:%s", a->user->id);
+
+    const json_t *servers = json_object_get(heard(a, "session"), "iceServers");
+    T_EQ(json_array_size(servers), 1);
+    T_STR(text_of(json_array_get(servers, 0), "username"), name);
+
+    const json_t *ack = world_ask(a, "request-turn-credentials", NULL);
+    T_STR(text_of(ack, "username"), name);
+    T_STR(text_of(ack, "credential"), "secret");
+    T_EQ(json_integer_value(json_object_get(ack, "ttl")), 600);
+    T_EQ(json_array_size(json_object_get(ack, "uris")), 1);
+    T_EQ(heard_count(a, "turn-credentials"), 0);
+
+    world_say(a, "request-turn-credentials", json("{\"anything\":1}"));
+    T_STR(text_of(heard(a, "turn-credentials"), "username"), name);
+    world_close(&w);
+}
+
+static void credentials_are_given_so_many_times_a_second(void)
+{
+    world_open(&w, 0, 1000);
+    w.ice.credentials = give_turn;
+    struct client *a = join();
+
+    for (int i = 0; i < ICE_SERVERS_PER_SECOND; i++)
+        T_OK(text_of(world_ask(a, "request-turn-credentials", NULL), "username")[0]);
+    T_STR(text_of(world_ask(a, "request-turn-credentials", NULL), "code"), "rate_limit");
+    world_pass(&w, SEC(1));
+    T_OK(text_of(world_ask(a, "request-turn-credentials", NULL), "username")[0]);
+    world_close(&w);
+}
+
 static const struct t_case cases[] = {
     T_CASE(what_is_refused_is_refused_by_ack_or_by_error_and_never_both),
     T_CASE(malformed_payloads_are_refused_and_change_nothing),
@@ -548,6 +601,8 @@ static const struct t_case cases[] = {
     T_CASE(reports_are_taken_and_counted),
     T_CASE(only_the_partner_of_now_can_be_restored),
     T_CASE(further_arguments_are_ignored),
+    T_CASE(who_asks_for_turn_gets_a_credential_of_their_own),
+    T_CASE(credentials_are_given_so_many_times_a_second),
 };
 
 T_MAIN(cases)

@@ -255,7 +255,8 @@ void world_open(struct world *world, uint32_t max_users_per_ip, uint32_t events_
     world->media = (struct media_service){world,      media_offer,  media_candidate,
                                           media_link, media_unlink, media_close};
     const struct lobby_host host = {world, world->timers, host_now, host_emit, host_ack};
-    const struct lobby_options options = {max_users_per_ip, events_per_second, &world->media};
+    const struct lobby_options options = {max_users_per_ip, events_per_second, &world->media,
+                                          &world->ice};
     MUST(lobby_create(&world->lobby, &host, &options) == RC_OK);
 }
 

@@ -38,6 +38,7 @@ struct world {
     struct timers *timers;
     usec_t now;
     struct media_service media;
+    struct ice_servers ice; /* offers nothing unless a test fills it in */
     struct media_peer *peers;
     int offers, candidates, links, unlinks, closes; /* calls so far */
     struct client client[WORLD_CLIENTS];
