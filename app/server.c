@@ -433,7 +433,8 @@ int server_start(struct server **out, struct loop *loop, const struct settings *
     if (rc == RC_OK)
         rc = start_signaling(server, error);
     if (rc == RC_OK) {
-        server->pages = (struct status_pages){server->lobby, PACKAGE_VERSION, clock_now()};
+        server->pages = (struct status_pages){
+            .lobby = server->lobby, .version = PACKAGE_VERSION, .started = clock_now()};
         rc = start_http(server);
     }
     if (rc == RC_OK)

@@ -66,6 +66,7 @@ struct settings {
     struct option_list static_auth_secret; /* none: make one to hand out with */
     char *rest_api_separator;
     usec_t turn_credential_ttl;
+    int turn_credential_peers; /* SETTINGS_PEERS_… */
     bool strict_expiry;
     usec_t stale_nonce; /* 0: without end */
     char *stateless_nonce_secret;
@@ -90,6 +91,7 @@ struct settings {
 
 enum { SETTINGS_SRTP_AUTO, SETTINGS_SRTP_LIBSRTP };
 enum { SETTINGS_RELAY_PORTS_ANY, SETTINGS_RELAY_PORTS_NONE };
+enum { SETTINGS_PEERS_SFU, SETTINGS_PEERS_ANY };
 
 extern const struct option settings_table[];
 extern const size_t settings_count;

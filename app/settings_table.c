@@ -9,6 +9,7 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL}
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const srtp_engines[] = {"auto", "libsrtp", NULL};
 static const char *const relay_ports[] = {"any", "none", NULL};
+static const char *const credential_peers[] = {"sfu", "any", NULL};
 
 #define AT(member) offsetof(struct settings, member)
 #define PORT_RANGE .min = 0, .max = 65535
@@ -232,6 +233,12 @@ const struct option settings_table[] = {
      .initial = "1d", .min = SEC(60), .max = SEC(2592000), .reloadable = true,
      .argument = "SECONDS",
      .help = "how long the credentials that this server hands out are good for"},
+    {.name = "turn-credential-peers", .type = OPTION_CHOICE,
+     .offset = AT(turn_credential_peers), .initial = "sfu", .choices = credential_peers,
+     .reloadable = true, .argument = "WHICH",
+     .help = "sfu: the credentials that this server hands out reach its own media alone, so "
+             "that nobody gets a relay to elsewhere by opening the page; any: whatever peer is "
+             "allowed"},
     {.name = "strict-expiry", .type = OPTION_BOOL, .offset = AT(strict_expiry),
      .reloadable = true,
      .help = "a credential that expires ends what was allocated with it; otherwise it only "
