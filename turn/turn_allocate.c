@@ -77,6 +77,8 @@ static unsigned refusal(const struct turn_request *r, struct turn_allocate *wish
                                              options->tcp_relay && !options->relay_ports_none);
     if (code != 0)
         return code;
+    if (!wish->tcp && options->no_udp_relay)
+        return 442;
     if (wish->mobile && !options->mobility)
         return 405;
     if (turn_server_allocations(server) >= options->max_allocations)

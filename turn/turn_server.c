@@ -72,7 +72,7 @@ static void on_request(struct turn_request *r)
     const struct turn_server_options *options = &r->server->options;
     const struct handler *handler = handler_of(r->message->method);
 
-    if (r->message->method == STUN_BINDING) {
+    if (r->message->method == STUN_BINDING && !options->no_stun) {
         turn_binding(r);
         return;
     }
@@ -112,7 +112,7 @@ static void stun_input(struct turn_server *server, const struct turn_client *fro
     r.now = now;
     r.unix_now = unix_now;
     r.form.method = m->method;
-    r.form.fingerprint = stun_has(m, STUN_HAS_FINGERPRINT);
+    r.form.fingerprint = server->options.fingerprint || stun_has(m, STUN_HAS_FINGERPRINT);
     memcpy(r.form.id, m->id, STUN_ID_BYTES);
     counter_add(&server->counters.turn_packet_processed, 1);
     on_request(&r);

@@ -111,9 +111,12 @@ struct turn_server_options {
     struct timers *timers;      /* borrowed, of the same thread */
     const char *software;       /* SOFTWARE of Allocate and Refresh; borrowed; NULL: none */
     bool stun_only;             /* TURN requests are answered 403 */
+    bool no_stun;               /* Binding requests are dropped */
+    bool fingerprint;           /* FINGERPRINT in every answer, not where it was asked alone */
     bool secure_stun;           /* Binding requests must authenticate, too */
     bool mobility;              /* RFC 8016 */
     bool tcp_relay;             /* RFC 6062; else REQUESTED-TRANSPORT TCP is answered 442 */
+    bool no_udp_relay;          /* REQUESTED-TRANSPORT UDP is answered 442 */
     usec_t permission_lifetime, channel_lifetime; /* 0: 300 s, 600 s */
     uint32_t max_allocations;                     /* of this thread; 0: 100000 */
     uint32_t unauthorized_rate; /* answers per second and source to requests that do not

@@ -407,8 +407,21 @@ static void a_message_of_another_transport_protocol_is_refused(void)
     turn_world_close(&w);
 }
 
+static void relays_can_be_tcp_alone(void)
+{
+    turn_world_init(&w);
+    w.options.tcp_relay = true;
+    w.options.no_udp_relay = true;
+    turn_world_open(&w);
+    tester_init(&alice, &w, "192.0.2.1:4000");
+    T_EQ(tester_allocate(&alice), 442);
+    T_EQ(turn_server_allocations(w.server), 0);
+    turn_world_close(&w);
+}
+
 static const struct t_case cases[] = {
     T_CASE(a_family_can_be_asked_for),
+    T_CASE(relays_can_be_tcp_alone),
     T_CASE(a_family_that_is_not_served_is_refused),
     T_CASE(both_families_make_one_allocation_of_two_addresses),
     T_CASE(half_of_both_says_what_is_missing_and_why),

@@ -184,6 +184,37 @@ static void a_stream_has_one_address(void)
     turn_world_close(&w);
 }
 
+static void stun_can_be_off(void)
+{
+    turn_world_init(&w);
+    w.options.no_stun = true;
+    turn_world_open(&w);
+    tester_init(&someone, &w, "192.0.2.1:4000");
+    someone.anonymous = true;
+    T_EQ(ask(0, 0), -1);
+    someone.anonymous = false;
+    T_EQ(tester_allocate(&someone), 0);
+    T_EQ(ask(0, 0), -1);
+    turn_world_close(&w);
+}
+
+static void answers_can_have_a_fingerprint_unasked(void)
+{
+    struct stun_message m;
+
+    for (int wanted = 0; wanted < 2; wanted++) {
+        turn_world_init(&w);
+        w.options.fingerprint = wanted;
+        turn_world_open(&w);
+        tester_init(&someone, &w, "192.0.2.1:4000");
+        someone.anonymous = true;
+        T_EQ(ask(0, 0), 0);
+        T_OK(turn_world_answer(&w, &m));
+        T_EQ(stun_has(&m, STUN_HAS_FINGERPRINT), wanted);
+        turn_world_close(&w);
+    }
+}
+
 static const struct t_case cases[] = {
     T_CASE(a_client_learns_its_address),
     T_CASE(what_ice_puts_in_is_no_obstacle),
@@ -191,6 +222,8 @@ static const struct t_case cases[] = {
     T_CASE(answers_are_bounded),
     T_CASE(stun_can_be_for_users_alone),
     T_CASE(turn_can_be_off),
+    T_CASE(stun_can_be_off),
+    T_CASE(answers_can_have_a_fingerprint_unasked),
     T_CASE(the_answer_leaves_from_where_it_was_asked_to),
     T_CASE(the_answer_can_go_to_another_port_of_the_same_address),
     T_CASE(a_stream_has_one_address),
