@@ -269,7 +269,10 @@ int allocation_open_side(struct turn_allocation *a, int i, const struct turn_rel
         return rc;
     a->side[i].relay = relay;
     a->side[i].address = address;
-    return publish_side(a, i);
+    rc = publish_side(a, i);
+    if (rc != RC_OK && reserved && *reserved)
+        server->out.relay_close(server->out.arg, *reserved);
+    return rc;
 }
 
 int allocation_adopt(struct turn_allocation *a, struct turn_relay *relay)

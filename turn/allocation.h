@@ -73,7 +73,8 @@ void allocation_move(struct turn_allocation *allocation, const struct turn_clien
 /* The client's stream is gone; it stays for whoever comes with its ticket. */
 void allocation_detach(struct turn_allocation *allocation);
 
-/* Opens the relayed address of `side`, real or synthetic. RC_OK, or relay_open's. */
+/* Opens the relayed address of `side`, real or synthetic. RC_OK, or relay_open's. `reserved`
+ * (may be NULL where the wish is for one) holds NULL before, and after a failure nothing. */
 int allocation_open_side(struct turn_allocation *allocation, int side,
                          const struct turn_relay_wish *wish, struct turn_relay **reserved);
 /* A relay that was reserved becomes its only side. */

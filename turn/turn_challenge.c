@@ -95,25 +95,33 @@ static uint64_t name_hash(const struct stun_message *m)
     return name.p ? hash_bytes(name.p, name.n) : ~hash_bytes(hash.p, hash.n);
 }
 
-/* The allocation's key where the request is its owner's; else whatever the user has.
- * Credentials that have expired begin nothing, but what they began goes on. */
-static bool find_key(struct turn_request *r)
+/* The user by name. Credentials that have expired begin nothing, but what they began goes on.
+ */
+static bool find_user(struct turn_request *r)
 {
-    const struct turn_owner *owner = r->allocation ? &r->allocation->owner : NULL;
     const struct stun_message *m = r->message;
-
-    if (owner && owner->name == name_hash(m) && owner->algorithm == r->algorithm) {
-        r->key = owner->key;
-        return true;
-    }
     const int rc =
         turn_auth_find(r->server->options.auth, stun_get(m, STUN_HAS_USERNAME),
                        stun_get(m, STUN_HAS_USERHASH), r->algorithm, r->unix_now, &r->user);
-    if (rc != RC_OK && (rc != RC_AGAIN || !r->allocation))
-        return false;
-    r->has_user = true;
-    r->key = r->user.key;
-    return true;
+
+    r->has_user = rc == RC_OK || (rc == RC_AGAIN && r->allocation);
+    return r->has_user;
+}
+
+static bool fits_key(struct turn_request *r, const struct stun_key *key)
+{
+    r->key = *key;
+    return stun_verify(r->message, key, r->form.integrity);
+}
+
+/* Is it sealed with the allocation's own key? That is kept, so that an allocation outlives the
+ * credentials that it was made with. */
+static bool fits_allocation(struct turn_request *r)
+{
+    const struct turn_owner *owner = r->allocation ? &r->allocation->owner : NULL;
+
+    return owner && owner->name == name_hash(r->message) && owner->algorithm == r->algorithm &&
+           fits_key(r, &owner->key);
 }
 
 /* Revoked, or expired where that counts for every request? */
@@ -135,12 +143,14 @@ static bool integrity_holds(struct turn_request *r)
     if (sha256 && stun_get(m, STUN_HAS_MESSAGE_INTEGRITY_SHA256).n != 32)
         return false;
     r->form.integrity = sha256 ? STUN_INTEGRITY_SHA256 : STUN_INTEGRITY_SHA1;
-    while (!stun_verify(m, &r->key, r->form.integrity)) {
-        if (!r->has_user ||
-            turn_auth_find_next(r->server->options.auth, stun_get(m, STUN_HAS_USERNAME),
+    if (fits_allocation(r))
+        return true;
+    if (!find_user(r))
+        return false;
+    while (!fits_key(r, &r->user.key)) {
+        if (turn_auth_find_next(r->server->options.auth, stun_get(m, STUN_HAS_USERNAME),
                                 r->algorithm, &r->user) != RC_OK)
             return false;
-        r->key = r->user.key;
     }
     return true;
 }
@@ -161,7 +171,7 @@ bool turn_authenticate(struct turn_request *r)
         turn_refuse_stranger(r, 400);
         return false;
     }
-    if (!find_key(r) || !integrity_holds(r)) {
+    if (!integrity_holds(r)) {
         challenge(r, 401);
         return false;
     }

@@ -129,6 +129,25 @@ static void turn_can_be_off(void)
     turn_world_close(&w);
 }
 
+static void without_users_there_is_stun_alone(void)
+{
+    struct turn_server *server;
+    struct turn_server_options options;
+
+    begin_with(false);
+    options = w.options;
+    options.auth = NULL;
+    options.policy = NULL;
+    options.secure_stun = true; /* of no meaning */
+    turn_server_free(w.server);
+    T_EQ(turn_server_create(&server, &options, turn_world_output(&w)), RC_OK);
+    w.server = server;
+    T_EQ(ask(0, 0), 0);
+    T_EQ(tester_allocate(&someone), 403);
+    turn_server_free(NULL);
+    turn_world_close(&w);
+}
+
 /* --- RFC 5780 --------------------------------------------------------------------------------
  */
 
@@ -224,6 +243,7 @@ static const struct t_case cases[] = {
     T_CASE(turn_can_be_off),
     T_CASE(stun_can_be_off),
     T_CASE(answers_can_have_a_fingerprint_unasked),
+    T_CASE(without_users_there_is_stun_alone),
     T_CASE(the_answer_leaves_from_where_it_was_asked_to),
     T_CASE(the_answer_can_go_to_another_port_of_the_same_address),
     T_CASE(a_stream_has_one_address),

@@ -299,6 +299,25 @@ static void what_a_revoked_user_has_ends_at_the_next_request_or_when_told(void)
     turn_world_close(&w);
 }
 
+/* A client that crashed comes back to the same 5-tuple after its password was changed. */
+static void a_new_password_is_as_good_as_the_old_one_of_an_allocation(void)
+{
+    static const char *const changed[] = {"alice:changed", "bob:builder"};
+    char error[128];
+
+    begin();
+    T_EQ(tester_allocate(&alice), 0);
+    w.auth_options.user = changed;
+    T_EQ(turn_auth_reload(w.auth, &w.auth_options, error, sizeof error), RC_OK);
+    T_EQ(tester_permit(&alice, WORLD_PEER), 0);
+    alice.password = "changed";
+    T_EQ(tester_allocate(&alice), 437);
+    T_EQ(tester_refresh(&alice, -1), 0);
+    alice.password = "neither";
+    T_EQ(tester_refresh(&alice, -1), 401);
+    turn_world_close(&w);
+}
+
 static void unknown_attributes_are_named_to_those_who_authenticated(void)
 {
     struct tester_request request;
@@ -353,6 +372,7 @@ static const struct t_case cases[] = {
     T_CASE(strangers_are_answered_so_many_times_a_second),
     T_CASE(another_user_cannot_use_ones_allocation),
     T_CASE(what_a_revoked_user_has_ends_at_the_next_request_or_when_told),
+    T_CASE(a_new_password_is_as_good_as_the_old_one_of_an_allocation),
     T_CASE(unknown_attributes_are_named_to_those_who_authenticated),
     T_CASE(fingerprint_is_answered_with_fingerprint),
 };

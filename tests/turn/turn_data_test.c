@@ -316,6 +316,45 @@ static void everything_is_counted(void)
     turn_world_close(&w);
 }
 
+static void icmpv6_has_kinds_of_its_own(void)
+{
+    const struct address peer = turn_address(WORLD_PEER6);
+    struct tester_request request;
+    struct stun_message m;
+
+    begin();
+    T_EQ(tester_refresh(&alice, 0), 0);
+    tester_begin(&request, &alice, STUN_ALLOCATE);
+    stun_put_u32(&request.builder, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+    stun_put_u32(&request.builder, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 2u << 24);
+    T_EQ(tester_exchange(&request), 0);
+    T_EQ(tester_permit(&alice, WORLD_PEER6), 0);
+    struct turn_allocation *a = turn_server_find_client(w.server, &alice.tuple);
+    const unsigned before = w.sent_count;
+    turn_server_peer_icmp(w.server, a, &peer, 11, 0, 0, w.now);
+    turn_server_peer_icmp(w.server, a, &peer, 129, 0, 0, w.now);
+    T_EQ(w.sent_count, before);
+    turn_server_peer_icmp(w.server, a, &peer, 2, 0, 1280, w.now); /* packet too big */
+    T_OK(turn_world_answer(&w, &m));
+    T_MEM(stun_get(&m, STUN_HAS_ICMP).p, "\0\0\4\0\0\0\5\0", 8);
+    turn_world_close(&w);
+}
+
+static void what_is_too_long_for_a_message_is_dropped(void)
+{
+    static uint8_t data[65536];
+    const struct address peer = turn_address(WORLD_PEER);
+
+    begin();
+    struct turn_allocation *a = turn_server_find_client(w.server, &alice.tuple);
+    const unsigned before = w.sent_count;
+    turn_server_from_peer(w.server, a, &peer, (struct span){data, sizeof data}, w.now);
+    T_EQ(tester_bind(&alice, 0x4000, WORLD_PEER), 0);
+    turn_server_from_peer(w.server, a, &peer, (struct span){data, sizeof data}, w.now);
+    T_EQ(w.sent_count, before + 1);
+    turn_world_close(&w);
+}
+
 static const struct t_case cases[] = {
     T_CASE(each_channel_data_in_a_datagram),
     T_CASE(each_channel_data_on_a_stream),
@@ -328,6 +367,8 @@ static const struct t_case cases[] = {
     T_CASE(no_indication_and_no_answer_is_answered),
     T_CASE(an_icmp_error_is_told_with_its_kind),
     T_CASE(other_icmp_and_that_of_strangers_is_not_told),
+    T_CASE(icmpv6_has_kinds_of_its_own),
+    T_CASE(what_is_too_long_for_a_message_is_dropped),
     T_CASE(an_allocation_has_a_rate_each_way),
     T_CASE(everything_is_counted),
 };

@@ -3,6 +3,7 @@
  */
 #include "tests/t.h"
 #include "tests/turn/turn_world_lib.h"
+#include "turn/turn_rest.h"
 
 static struct turn_world w;
 static struct tester alice;
@@ -189,12 +190,42 @@ static void what_needs_a_port_is_refused_without_ports(void)
     turn_world_close(&w);
 }
 
+/* A capability of the user's: this server's media and nothing else. */
+static void a_user_may_be_held_to_the_media(void)
+{
+    static const char secret[] = "secret";
+    static const char *const secrets[] = {secret};
+    const struct turn_capability only = {.sfu_only = true};
+    struct turn_credential credential;
+
+    turn_world_init(&w);
+    w.auth_options.secret = secrets;
+    w.auth_options.secret_count = 1;
+    turn_world_open(&w);
+    tester_init(&alice, &w, "192.0.2.1:4000");
+    T_EQ(turn_rest_make(&credential, SPAN_LITERAL("secret"), ':', "carol", &only, 600,
+                        w.unix_now),
+         RC_OK);
+    alice.username = credential.username;
+    alice.password = credential.password;
+    T_EQ(tester_allocate(&alice), 0);
+    T_EQ(tester_bind(&alice, 0x4001, WORLD_PEER), 403);
+    T_EQ(tester_permit(&alice, WORLD_PEER), 403);
+    T_EQ(tester_bind(&alice, 0x4000, WORLD_MEDIA), 0);
+    tester_channel_send(&alice, 0x4000, "hello");
+    T_EQ(w.to_media_count, 1);
+    tester_send(&alice, "203.0.113.9:50001", "another relayed address");
+    T_EQ(w.to_peer_count, 0);
+    turn_world_close(&w);
+}
+
 static const struct t_case cases[] = {
     T_CASE(a_channel_to_our_media_asks_no_relay),
     T_CASE(what_the_media_says_comes_back_by_the_relayed_address),
     T_CASE(indications_go_the_same_way),
     T_CASE(other_ports_of_our_address_are_relays_or_nothing),
     T_CASE(spliced_data_counts_for_the_rate),
+    T_CASE(a_user_may_be_held_to_the_media),
     T_CASE(without_relay_ports_nothing_is_opened_and_only_media_is_a_peer),
     T_CASE(synthetic_addresses_are_different_and_run_out),
     T_CASE(what_needs_a_port_is_refused_without_ports),

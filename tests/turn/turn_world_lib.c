@@ -232,11 +232,18 @@ void turn_world_init(struct turn_world *world)
     world->unix_now = 1700000000;
 }
 
+const struct turn_output *turn_world_output(struct turn_world *world)
+{
+    static struct turn_output out;
+
+    out = (struct turn_output){world,      to_client,   to_peer,     to_media,
+                               relay_open, relay_adopt, relay_close, peer_connect,
+                               peer_bind,  peer_close,  client_close};
+    return &out;
+}
+
 void turn_world_open(struct turn_world *world)
 {
-    const struct turn_output out = {world,      to_client,   to_peer,     to_media,
-                                    relay_open, relay_adopt, relay_close, peer_connect,
-                                    peer_bind,  peer_close,  client_close};
     char error[128] = "";
 
     MUST(turn_auth_create(&world->auth, &world->auth_options, error, sizeof error) == RC_OK);
@@ -246,7 +253,8 @@ void turn_world_open(struct turn_world *world)
     world->options.auth = world->auth;
     world->options.policy = world->policy;
     world->options.timers = world->timers;
-    MUST(turn_server_create(&world->server, &world->options, &out) == RC_OK);
+    MUST(turn_server_create(&world->server, &world->options, turn_world_output(world)) ==
+         RC_OK);
 }
 
 void turn_world_close(struct turn_world *world)

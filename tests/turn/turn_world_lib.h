@@ -89,6 +89,8 @@ struct turn_world {
  * TEST-NET allowed, media at WORLD_MEDIA. Change them, then turn_world_open. */
 void turn_world_init(struct turn_world *world);
 void turn_world_open(struct turn_world *world);
+/* What turn_world_open gives to the server; until the next call. */
+const struct turn_output *turn_world_output(struct turn_world *world);
 /* Ends the server and checks that nothing is left open. */
 void turn_world_close(struct turn_world *world);
 /* Moves time on, ringing what is due in between. */
