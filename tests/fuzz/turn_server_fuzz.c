@@ -57,7 +57,7 @@ static unsigned note_count;
 static uint8_t ticket[64], token[8];
 static size_t ticket_n;
 
-static bool forging;
+static bool forging, bidding_down;
 
 static struct span input;
 
@@ -85,6 +85,12 @@ static void watch(struct turn_world *world, const struct turn_relay *relay,
                   const struct address *peer)
 {
     bool granted = false;
+
+    if (w.options.relay_ports_none) { /* the media, and by a synthetic address */
+        const struct address media = turn_address(WORLD_MEDIA);
+        MUST(relay == NULL && address_equal(peer, &media));
+        return;
+    }
 
     for (unsigned i = 0; i < note_count && i < NOTES; i++) {
         const struct note *note = &notes[i];
@@ -115,6 +121,13 @@ static void check_world(void)
     const struct turn_allocation *owners[64];
     unsigned count = 0, reserved = 0;
 
+    MUST(turn_policy_allocations(w.policy) == turn_server_allocations(w.server));
+    MUST(timers_next(w.timers) > w.now);
+    if (w.options.relay_ports_none) {
+        MUST(w.relays_open == 0);
+        return;
+    }
+
     for (unsigned i = 0; i < 64; i++) {
         const struct turn_relay *relay = &w.relay[i];
         unsigned k = 0;
@@ -128,9 +141,7 @@ static void check_world(void)
             owners[count++] = relay->owner;
     }
     MUST(count == turn_server_allocations(w.server));
-    MUST(turn_policy_allocations(w.policy) == count);
     MUST(w.relays_open <= 2 * count + reserved);
-    MUST(timers_next(w.timers) > w.now);
 }
 
 /* --- requests --------------------------------------------------------------------------------
@@ -251,7 +262,9 @@ static size_t build(struct tester_request *request, struct tester *client)
     client->keep_id = kind & 0x80;
     client->fingerprint = kind & 0x40;
     client->integrity = kind & 0x20 ? STUN_INTEGRITY_SHA256 : STUN_INTEGRITY_SHA1;
-    client->algorithm = kind & 0x10 ? STUN_PASSWORD_SHA256 : (enum stun_password_algorithm)0;
+    client->algorithm = kind & 0x10    ? STUN_PASSWORD_SHA256
+                        : bidding_down ? STUN_PASSWORD_MD5
+                                       : (enum stun_password_algorithm)0;
     client->userhash = kind & 0x08;
     tester_begin(request, client, methods[kind % ARRAY_LEN(methods)]);
     put_attributes(&request->builder);
@@ -270,18 +283,24 @@ static void request(struct tester *client)
 /* Does not authenticate, whatever the fuzzer does: no answer may be a success. */
 static void forged_request(struct tester *client)
 {
+    static const uint8_t md5_only[] = {0, 1, 0, 0};
     const struct tester honest = *client;
     const uint8_t how = next_byte();
     const uint32_t allocations = turn_server_allocations(w.server);
     struct tester_request r;
 
-    make_nonce(client, how % 4 == 0 ? 10000 : 0);
-    if (how % 4 == 1)
+    make_nonce(client, how % 5 == 0 ? 10000 : 0);
+    if (how % 5 == 1)
         client->password = "guess";
-    if (how % 4 == 2)
+    if (how % 5 == 2)
         client->anonymous = true;
+    if (how % 5 == 3) {
+        bidding_down = true;
+        client->algorithms = md5_only;
+        client->algorithms_n = sizeof md5_only;
+    }
     const size_t n = build(&r, client);
-    if (how % 4 == 3)
+    if (how % 5 == 4)
         r.buffer[n - (client->fingerprint ? 8 : 0) - 1] ^= 1; /* of the digest */
     forging = true;
     hand_in(client, (struct span){r.buffer, n});
@@ -289,7 +308,8 @@ static void forged_request(struct tester *client)
     MUST(turn_server_allocations(w.server) == allocations);
 
     client->password = honest.password;
-    client->anonymous = false;
+    client->anonymous = bidding_down = false;
+    client->algorithms = NULL;
 }
 
 /* --- the rest
@@ -453,6 +473,13 @@ static void begin(uint8_t settings)
     if (settings & 16) {
         w.options.primary = turn_address("203.0.113.9:3478");
         w.options.other = turn_address("203.0.113.10:3479");
+    }
+    if (settings & 32) {
+        w.policy_options.relay_ports = false;
+        w.options.relay_ports_none = true;
+        w.options.synthetic_v4 = turn_address(WORLD_RELAY_IP);
+        w.options.synthetic_first = 2000;
+        w.options.synthetic_last = 2003;
     }
     turn_world_open(&w);
     note_count = 0;

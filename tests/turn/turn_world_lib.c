@@ -83,7 +83,11 @@ static void to_media(void *arg, struct turn_allocation *owner, const struct addr
     world->peer.relay = NULL;
     world->peer.relayed = *relayed;
     if (world->watch)
-        world->watch(world, &world->relay[address_port(relayed) - WORLD_RELAY_PORT], peer);
+        world->watch(world,
+                     world->options.relay_ports_none
+                         ? NULL
+                         : &world->relay[address_port(relayed) - WORLD_RELAY_PORT],
+                     peer);
 }
 
 static void address_of(const struct turn_relay *relay, struct address *out)
