@@ -34,18 +34,20 @@ struct turn_owner {
     struct turn_capability *capability; /* owned; NULL: what everyone may */
 };
 
+/* What a packet touches comes first and lies together. */
 struct turn_allocation {
-    struct turn_server *server; /* borrowed */
-    struct turn_client client;
     struct chain by_client; /* not linked: a mobile one whose stream is gone */
+    struct turn_client client;
+    struct turn_server *server; /* borrowed */
+    struct channel_set channels;
+    struct permission_set permissions;
+    struct turn_meter from_client, from_peers;
+    struct turn_grant grant; /* grant.user is whose it is */
+    struct turn_side side[TURN_SIDES];
+
+    struct timer timer;
     struct chain by_number;
     uint64_t number; /* of this server's; hashed for by_number */
-    struct timer timer;
-    struct turn_side side[TURN_SIDES];
-    struct permission_set permissions;
-    struct channel_set channels;
-    struct turn_grant grant; /* grant.user is whose it is */
-    struct turn_meter from_client, from_peers;
     struct turn_owner owner;
     struct tcp_connection *connections; /* owned list: turn/turn_tcp_relay.h */
     uint64_t reservation;               /* the token that its Allocate got; 0: none */

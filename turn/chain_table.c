@@ -36,7 +36,8 @@ static bool grow(struct chain_table *table)
 
 int chain_table_add(struct chain_table *table, struct chain *link, uint32_t hash)
 {
-    if ((!table->slot || table->count > table->mask) && !grow(table) && !table->slot)
+    /* Half full at most: each entry that is not the one is a cache miss. */
+    if ((!table->slot || table->count > table->mask / 2) && !grow(table) && !table->slot)
         return RC_NOMEM;
     link->hash = hash;
     link->linked = true;

@@ -57,6 +57,7 @@ void turn_channel_data(struct turn_server *server, const struct turn_client *fro
         turn_dropped(server);
         return;
     }
+    __builtin_prefetch(a->permissions.list); /* while the channel is waited for */
     const struct channel *channel = channel_find(&a->channels, number, now);
     /* Section 12 leaves it open whether a channel needs a permission to send; without one the
      * peer could no longer say that it does not want this. */

@@ -87,6 +87,7 @@ static void each_is_found_among_many(void)
 
     begin();
     fill(MANY);
+    w.quiet = false;
     for (unsigned i = 0; i < MANY; i++) {
         init_client(&client, i * 7919 % MANY, NULL);
         tester_channel_send(&client, 0x4000, "x");

@@ -77,8 +77,10 @@ static void to_media(void *arg, struct turn_allocation *owner, const struct addr
 {
     struct turn_world *world = arg;
 
+        world->to_media_count++;
+    if (world->quiet)
+        return;
     MUST(turn_server_find_relayed(world->server, relayed) == owner);
-    world->to_media_count++;
     note_datagram(world, peer, data);
     world->peer.relay = NULL;
     world->peer.relayed = *relayed;
