@@ -1,13 +1,14 @@
 #include "app/server.h"
 
 #include "app/relay_media.h"
+#include "app/turn_handout.h"
 #include "app/turn_host.h"
 #include "app/turn_options.h"
+#include "app/turn_reach.h"
 #include "app/web_root.h"
 #include "core/clock.h"
 #include "core/listener.h"
 #include "core/log.h"
-#include "core/random.h"
 #include "core/tls.h"
 #include "relay/relay.h"
 #include "signaling/entrance.h"
@@ -26,7 +27,6 @@
 #define LISTENERS_MAX (3 * RELAY_ADDRESSES_MAX) /* HTTP, TURN, TURN over TLS */
 #define SHUTDOWN_POLL MSEC(20)
 #define ROUTES 8
-#define SECRET_LEN 40
 #define PROTOCOLS 2 /* of a TCP port: HTTP and TURN */
 
 /* What the page may load: itself, and nothing from elsewhere. */
@@ -47,7 +47,8 @@ struct server {
     size_t protocols;
     SSL_CTX *tls; /* of the listeners and of TURN over DTLS; after a start, NULL */
     struct turn_host *turn;
-    char secret[SECRET_LEN + 1]; /* of TURN credentials, where none is configured */
+    struct turn_handout handout; /* of TURN credentials */
+    struct ice_servers ice;      /* the same as signaling sees it */
     struct listener *listener[LISTENERS_MAX];
     size_t listeners;
     struct sio_server *sio;
@@ -119,8 +120,8 @@ static int make_turn(struct server *server, struct relay_options *relay,
     struct turn_options options;
     char text[TURN_HOST_ERROR_MAX];
 
-    random_id(server->secret, SECRET_LEN);
-    turn_options_read(&options, server->settings, server->secret, relay);
+    turn_handout_init(&server->handout, server->settings, &(struct turn_uris){0});
+    turn_options_read(&options, server->settings, server->handout.made, relay);
     const int rc = turn_host_create(&server->turn, &options.host, server->loop, text);
     if (rc != RC_OK) {
         snprintf(error, SERVER_ERROR_MAX, "%s", text);
@@ -194,6 +195,7 @@ static int start_signaling(struct server *server, char error[static SERVER_ERROR
         .max_users_per_ip = (uint32_t)s->max_connections_per_ip,
         .events_per_second = (uint32_t)s->events_per_second,
         .media = &server->media,
+        .ice = &server->ice,
     };
 
     rc = sio_server_create(&server->sio, server->loop, &sio);
@@ -363,6 +365,30 @@ static int start_listeners(struct server *server, char error[static SERVER_ERROR
     return rc;
 }
 
+/* Once everything is open. The first listener of each port counts: the rest are other addresses. */
+static int hand_out_turn(struct server *server)
+{
+    const struct address udp = relay_address(server->relay);
+    struct turn_reach reach = {.udp = address_port(&udp)};
+
+    if (server->settings->stun_only)
+        return RC_OK;
+    for (size_t i = 0; i < server->listeners; i++) {
+        const struct address at = listener_address(server->listener[i]);
+        const uint16_t port = address_port(&at);
+        bool known = false;
+
+        for (size_t k = 0; k < reach.tcp_count; k++)
+            known |= reach.tcp[k] == port;
+        if (!known && reach.tcp_count < TURN_REACH_TCP_MAX)
+            reach.tcp[reach.tcp_count++] = port;
+    }
+    const int rc = turn_reach_uris(&server->handout.uris, server->settings, &reach);
+    if (rc == RC_OK)
+        server->ice = (struct ice_servers){&server->handout, turn_handout_credentials};
+    return rc;
+}
+
 /* --- numbers ------------------------------------------------------------------------------ */
 
 static double read_connections(void *arg)
@@ -434,11 +460,17 @@ int server_start(struct server **out, struct loop *loop, const struct settings *
         rc = start_signaling(server, error);
     if (rc == RC_OK) {
         server->pages = (struct status_pages){
-            .lobby = server->lobby, .version = PACKAGE_VERSION, .started = clock_now()};
+            .lobby = server->lobby,
+            .version = PACKAGE_VERSION,
+            .started = clock_now(),
+            .ice = &server->ice,
+        };
         rc = start_http(server);
     }
     if (rc == RC_OK)
         rc = start_listeners(server, error);
+    if (rc == RC_OK)
+        rc = hand_out_turn(server);
     SSL_CTX_free(server->tls);
     server->tls = NULL;
     if (rc != RC_OK) {
@@ -528,7 +560,7 @@ static void reload_turn(struct server *server)
     struct turn_options options;
     char error[TURN_HOST_ERROR_MAX];
 
-    turn_options_read(&options, server->settings, server->secret, NULL);
+    turn_options_read(&options, server->settings, server->handout.made, NULL);
     if (turn_host_reload(server->turn, &options.host, error) != RC_OK)
         log_error("app", "reload: %s", error);
 }
@@ -578,6 +610,7 @@ void server_free(struct server *server)
         listener_close(server->listener[i]);
     static_files_free(server->files);
     cors_free(server->cors);
+    turn_handout_clear(&server->handout);
     free(server->proxies);
     free(server);
 }
