@@ -102,6 +102,15 @@ static struct span local_part(struct span username)
     return (struct span){username.p, colon ? (size_t)(colon - username.p) : 0};
 }
 
+/* Does the part behind the colon name the client as it calls itself now? */
+static bool is_from_present_client(const struct ice_session *session, struct span username)
+{
+    const size_t before = local_part(username).n + 1;
+
+    return username.n == before + strlen(session->remote_ufrag) &&
+           memcmp(username.p + before, session->remote_ufrag, username.n - before) == 0;
+}
+
 static bool is_ufrag(const struct ice_credentials *credentials, struct span ufrag)
 {
     return credentials->ufrag[0] && ufrag.n == ICE_UFRAG_LEN &&
@@ -312,7 +321,6 @@ static void on_nomination(struct ice_session *session, int index, usec_t now,
     path->nomination = ICE_PATH_NOMINATED;
     path->nominated_at = now;
     become_connected(session, out);
-    retire_previous(session, out);
 }
 
 /* What a check says, once it is authenticated. */
@@ -321,7 +329,8 @@ struct check {
     const struct address *local;
     uint32_t priority;
     bool use_candidate;
-    bool previous; /* made with the credentials of before the restart */
+    bool previous; /* made with our credentials of before the restart */
+    bool history;  /* and with the client's of then, too */
 };
 
 static void on_check(struct ice_session *session, const struct check *check, usec_t now,
@@ -337,14 +346,19 @@ static void on_check(struct ice_session *session, const struct check *check, use
         session->state = ICE_CHECKING;
     if (session->selected < 0)
         path_select(session, index, out);
-    if (check->previous)
+    if (check->history)
         return; /* consent, and no more: what it chooses is history */
+    if (check->previous)
+        session->previous_until = now + ICE_CONSENT_TIMEOUT;
 
     path->priority = check->priority;
-    if (check->use_candidate)
-        on_nomination(session, index, now, out);
-    else
+    if (!check->use_candidate) {
         path->nomination = ICE_PATH_PLAIN;
+        return;
+    }
+    on_nomination(session, index, now, out);
+    if (!check->previous)
+        retire_previous(session, out);
 }
 
 /* --- replays ---------------------------------------------------------------------------------
@@ -355,7 +369,8 @@ static void on_check(struct ice_session *session, const struct check *check, use
  * quick enough to send a copy first must not keep the original out.
  */
 
-static bool is_replay(const struct ice_session *session, uint64_t id, const struct address *from)
+static bool is_replay(const struct ice_session *session, uint64_t id,
+                      const struct address *from)
 {
     for (unsigned i = 0; i < ICE_SEEN_MAX; i++) {
         if (session->seen[i].id == id)
@@ -488,6 +503,7 @@ enum refusal ice_input(struct ice_agent *agent, struct ice_session *session,
         .priority = stun_usage_ice_conncheck_priority(&request),
         .use_candidate = stun_usage_ice_conncheck_use_candidate(&request),
         .previous = previous,
+        .history = previous && !is_from_present_client(session, view.username),
     };
     if (write_reply(agent, &request, from, out))
         on_check(session, &check, now, out);

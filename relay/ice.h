@@ -119,7 +119,11 @@ int ice_session_init(struct ice_session *session, struct span remote_ufrag,
 
 /* ICE restart (RFC 8445 section 9): new credentials for both; the old ones are answered until
  * the first nomination with the new ones, for ICE_CONSENT_TIMEOUT at most. The selected path
- * stays until then, so media goes on. RC_BAD as above, and nothing has changed. */
+ * stays until then, so media goes on. RC_BAD as above, and nothing has changed.
+ *
+ * Chromium checks from its new ports before our answer is there, with our old ufrag and its new
+ * one, and stays with a pair that it found like this. So such checks count as any other, and
+ * our old credentials live for as long as they are used by these. */
 int ice_session_restart(struct ice_session *session, struct span remote_ufrag,
                         struct span remote_pwd, usec_t now, struct ice_output *out);
 

@@ -428,6 +428,42 @@ static void old_credentials_are_forgotten_after_a_while_or_another_restart(void)
     T_EQ(session.state, ICE_CONNECTED);
 }
 
+/* What Chromium does when our answer takes longer than its gathering: it never uses the new
+ * credentials of ours. */
+static void a_client_that_restarts_with_our_old_credentials_is_followed_and_not_cut_off(void)
+{
+    char first[ICE_UFRAG_LEN + 1];
+
+    begin();
+    T_EQ(check("192.0.2.1:4000", HIGH, true, T0), 0);
+    memcpy(first, session.local.ufrag, sizeof first);
+    ice_checker_init(&checker, session.local.ufrag, session.local.pwd, "efgh", 77);
+    T_EQ(check("192.0.2.1:5000", HIGH, false, T0 + SEC(1)), 0); /* before its offer came */
+    restart(T0 + SEC(1));
+
+    T_EQ(check("192.0.2.1:5000", HIGH, true, T0 + SEC(2)), 0);
+    T_OK(selected_is("192.0.2.1:5000"));
+    T_STR(session.previous.ufrag, first);
+    for (usec_t now = T0 + SEC(4); now < T0 + SEC(200); now += SEC(2)) {
+        ice_tick(&session, now, &out);
+        T_OK(!(out.events & ICE_EVENT_UFRAG_RETIRED));
+        T_EQ(check("192.0.2.1:5000", HIGH, true, now), 0);
+        T_OK(selected_is("192.0.2.1:5000"));
+    }
+    T_OK(!accepts("192.0.2.1:4000"));
+
+    /* The first nomination with the new ones ends it, and so does silence. */
+    const struct ice_session used = session;
+    ice_checker_init(&checker, session.local.ufrag, session.local.pwd, "efgh", 77);
+    T_EQ(check("192.0.2.1:6000", HIGH, true, T0 + SEC(201)), 0);
+    T_STR(out.retired_ufrag, first);
+
+    session = used;
+    ice_tick(&session, T0 + SEC(198) + ICE_CONSENT_TIMEOUT, &out);
+    T_EQ(out.events & ICE_EVENT_UFRAG_RETIRED, ICE_EVENT_UFRAG_RETIRED);
+    T_STR(out.retired_ufrag, first);
+}
+
 static void a_restart_with_bad_credentials_changes_nothing(void)
 {
     begin();
@@ -788,6 +824,7 @@ static const struct t_case cases[] = {
     T_CASE(a_restart_keeps_the_path_until_the_new_nomination),
     T_CASE(old_credentials_are_refused_after_the_new_nomination),
     T_CASE(old_credentials_are_forgotten_after_a_while_or_another_restart),
+    T_CASE(a_client_that_restarts_with_our_old_credentials_is_followed_and_not_cut_off),
     T_CASE(a_restart_with_bad_credentials_changes_nothing),
     T_CASE(a_wrong_password_is_refused_without_an_answer),
     T_CASE(an_unknown_user_is_refused_without_an_answer),

@@ -64,6 +64,7 @@ export function spy() {
             out.remotePort = remote?.port;
             out.remoteProtocol = remote?.protocol;
             out.remoteUfrag = remote?.usernameFragment;
+            out.localUfrag = by(pair.localCandidateId)?.usernameFragment;
         }
         return out;
     };
