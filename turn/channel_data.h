@@ -9,10 +9,16 @@
 #include "core/base.h"
 
 #define STUN_CHANNEL_HEADER 4
-#define STUN_CHANNEL_FIRST 0x4000 /* RFC 5766 went up to 0x7FFF; RFC 8656 section 12 does not  \
-                                   */
+#define STUN_CHANNEL_FIRST                                                                     \
+    0x4000 /* RFC 5766 went up to 0x7FFF; RFC 8656 section 12 does not                         \
+            */
 #define STUN_CHANNEL_LAST 0x4FFF
 #define STUN_CHANNEL_DATA_MAX 65535
+
+/* How long is the message of a stream that begins with these bytes? *total with padding
+ * (section 12.5), also when it is not all there. RC_AGAIN: fewer than four bytes, and they do
+ * not contradict a channel number. RC_BAD: no channel number of the range. */
+int stun_channel_peek(struct span bytes, size_t *total);
 
 /* One message at the start of `bytes`. RC_BAD: no channel number of the range, or, when not
  * `padded` (datagrams), a length beyond the end. RC_AGAIN, when `padded` (streams): not all

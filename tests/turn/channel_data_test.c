@@ -71,8 +71,21 @@ static void what_is_written_reads_back_with_its_padding(void)
     }
 }
 
+static void a_stream_knows_how_long_a_message_will_be(void)
+{
+    const uint8_t bytes[] = {0x40, 0x01, 0x01, 0x01};
+    size_t total = 0;
+
+    for (size_t n = 0; n < sizeof bytes; n++)
+        T_EQ(stun_channel_peek((struct span){bytes, n}, &total), RC_AGAIN);
+    T_EQ(stun_channel_peek((struct span){bytes, sizeof bytes}, &total), RC_OK);
+    T_EQ(total, 4 + 257 + 3);
+    T_EQ(stun_channel_peek((struct span){(const uint8_t *)"\x50", 1}, &total), RC_BAD);
+}
+
 static const struct t_case cases[] = {
     T_CASE(every_row),
+    T_CASE(a_stream_knows_how_long_a_message_will_be),
     T_CASE(what_is_written_reads_back_with_its_padding),
 };
 T_MAIN(cases)
