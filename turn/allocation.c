@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- finding ------------------------------------------------------------------------------- */
+/* --- finding -------------------------------------------------------------------------------
+ */
 
 static uint32_t client_hash(const struct turn_client *client)
 {
@@ -73,7 +74,8 @@ struct turn_allocation *turn_server_find_relayed(const struct turn_server *serve
     return NULL;
 }
 
-/* --- a life ---------------------------------------------------------------------------------- */
+/* --- a life ----------------------------------------------------------------------------------
+ */
 
 static void on_timer(struct timer *timer, void *arg, usec_t now)
 {
@@ -181,7 +183,8 @@ bool allocation_end_side(struct turn_allocation *a, int side, bool hang_up)
     return false;
 }
 
-/* --- where the client is ------------------------------------------------------------------- */
+/* --- where the client is -------------------------------------------------------------------
+ */
 
 void allocation_detach(struct turn_allocation *a)
 {
@@ -204,12 +207,14 @@ void allocation_move(struct turn_allocation *a, const struct turn_client *client
     counter_add(&server->counters.turn_moved_allocations, 1);
 }
 
-/* --- relayed addresses ----------------------------------------------------------------------- */
+/* --- relayed addresses -----------------------------------------------------------------------
+ */
 
 /* A port that no relayed address of this family has, or 0. */
 static uint16_t free_port(struct turn_server *server, struct address *address)
 {
-    const uint32_t first = server->options.synthetic_first, last = server->options.synthetic_last;
+    const uint32_t first = server->options.synthetic_first,
+                   last = server->options.synthetic_last;
 
     for (uint32_t tries = first; tries <= last; tries++) {
         const uint16_t port = server->next_port;

@@ -48,11 +48,12 @@ struct turn_allocation {
     struct turn_meter from_client, from_peers;
     struct turn_owner owner;
     struct tcp_connection *connections; /* owned list: turn/turn_tcp_relay.h */
-    uint64_t reservation;   /* the token that its Allocate got; 0: none */
-    uint32_t ticket;        /* sequence number of the newest mobility ticket */
-    uint16_t partial_error; /* ADDRESS-ERROR-CODE of its Allocate; 0: none */
+    uint64_t reservation;               /* the token that its Allocate got; 0: none */
+    uint32_t ticket;                    /* sequence number of the newest mobility ticket */
+    uint16_t partial_error;             /* ADDRESS-ERROR-CODE of its Allocate; 0: none */
     uint16_t connection_count;
-    uint8_t allocate_id[STUN_ID_BYTES]; /* a retransmission is answered like the first */
+    /* Transactions whose retransmission is answered like the first. */
+    uint8_t allocate_id[STUN_ID_BYTES], refresh_id[STUN_ID_BYTES];
     bool mobile, tcp;
     bool ticket_unproved; /* nothing shows yet that the client has the newest ticket */
 };
@@ -62,8 +63,8 @@ struct turn_allocation *allocation_create(struct turn_server *server,
                                           const struct turn_client *client);
 /* Into the server's tables. RC_NOMEM: then it is in none. */
 int allocation_publish(struct turn_allocation *allocation);
-/* Takes it apart, in whatever state it is: relays and peer connections are closed, the grant is given
- * back. With `hang_up` a client's stream is closed, too. Frees it. */
+/* Takes it apart, in whatever state it is: relays and peer connections are closed, the grant is
+ * given back. With `hang_up` a client's stream is closed, too. Frees it. */
 void allocation_end(struct turn_allocation *allocation, bool hang_up);
 /* Closes one relayed address; ends the allocation when it was the last (then true). */
 bool allocation_end_side(struct turn_allocation *allocation, int side, bool hang_up);

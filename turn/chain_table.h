@@ -22,10 +22,11 @@ struct chain_table {
 };
 
 /* The structure around a link. */
-#define CHAIN_OWNER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define CHAIN_OWNER(link, type, member)                                                        \
+    ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
-/* RC_NOMEM only for the very first entry; later a table that cannot grow gets slower. `link` must
- * not be linked. */
+/* RC_NOMEM only for the very first entry; later a table that cannot grow gets slower. `link`
+ * must not be linked. */
 int chain_table_add(struct chain_table *table, struct chain *link, uint32_t hash);
 /* Harmless when it is not linked. */
 void chain_table_remove(struct chain_table *table, struct chain *link);

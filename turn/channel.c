@@ -74,7 +74,8 @@ static int by_peer_order(const void *a, const void *b, void *arg)
 {
     const struct channel_set *set = arg;
 
-    return compare(&set->list[*(const uint16_t *)a].peer, &set->list[*(const uint16_t *)b].peer);
+    return compare(&set->list[*(const uint16_t *)a].peer,
+                   &set->list[*(const uint16_t *)b].peer);
 }
 
 static void sort_by_peer(struct channel_set *set)

@@ -1,10 +1,10 @@
 /*
  * turn/channel.h - channel bindings of an allocation (RFC 8656 section 12).
  *
- * A binding is a number and a peer's transport address, one to one, with a deadline; looked up by
- * number for what the client sends and by address for what the peer sends. The set is an array sorted
- * by number and a second order by address. The dead are swept out when a channel is bound, so that
- * the packet path never writes.
+ * A binding is a number and a peer's transport address, one to one, with a deadline; looked up
+ * by number for what the client sends and by address for what the peer sends. The set is an
+ * array sorted by number and a second order by address. The dead are swept out when a channel
+ * is bound, so that the packet path never writes.
  *
  * Sans-IO; the owner of the set is its allocation; one thread.
  */
@@ -32,8 +32,8 @@ struct channel_set {
     uint16_t count, capacity;
 };
 
-/* Section 12.2: may `number` be bound to `peer`? 0, or 400: the number has another peer, or the peer
- * another number. Pure. */
+/* Section 12.2: may `number` be bound to `peer`? 0, or 400: the number has another peer, or the
+ * peer another number. Pure. */
 unsigned channel_refusal(const struct channel_set *set, uint16_t number,
                          const struct address *peer, usec_t now);
 /* Binds or refreshes what channel_refusal had nothing against. RC_FULL, RC_NOMEM. */

@@ -69,8 +69,8 @@ int permission_reserve(struct permission_set *set, size_t more, usec_t now)
     return RC_OK;
 }
 
-void permission_grant(struct permission_set *set, const struct address *peer, enum turn_peer how,
-                      usec_t expires)
+void permission_grant(struct permission_set *set, const struct address *peer,
+                      enum turn_peer how, usec_t expires)
 {
     struct permission new = {.expires = expires, .how = how};
 

@@ -13,24 +13,25 @@
 #include "turn/turn_server.h"
 
 #define RESERVATION_LIFETIME SEC(30) /* "at least 30 seconds" */
-#define RESERVATIONS_MAX 1024        /* of a thread: ports that nobody uses yet; beyond it 508 */
+#define RESERVATIONS_MAX 1024 /* of a thread: ports that nobody uses yet; beyond it 508 */
 
 struct reservation;
 
 struct reservations {
-    struct reservation *list; /* owned, newest first */
-    struct timers *timers;    /* borrowed */
+    struct reservation *list;      /* owned, newest first */
+    struct timers *timers;         /* borrowed */
     const struct turn_output *out; /* borrowed */
     uint32_t count;
 };
 
 void reservations_init(struct reservations *set, struct timers *timers,
                        const struct turn_output *out);
-/* Keeps `relay` for `user` and gives its token, never 0. On RC_FULL or RC_NOMEM the relay stays the
- * caller's. */
+/* Keeps `relay` for `user` and gives its token, never 0. On RC_FULL or RC_NOMEM the relay stays
+ * the caller's. */
 int reservation_keep(struct reservations *set, struct turn_relay *relay,
                      const uint8_t user[static TURN_USER_ID], usec_t now, uint64_t *token);
-/* Is there one that `user` may take? Tokens are unguessable, but another user's is of no use. */
+/* Is there one that `user` may take? Tokens are unguessable, but another user's is of no use.
+ */
 bool reservation_exists(const struct reservations *set, uint64_t token,
                         const uint8_t user[static TURN_USER_ID]);
 /* Takes it; the relay is the caller's. NULL where reservation_exists says no. */

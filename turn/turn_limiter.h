@@ -2,10 +2,10 @@
  * turn/turn_limiter.h - how often strangers are answered: so many errors per second and source
  * address to requests that do not authenticate, so many Binding responses per second in all.
  *
- * The source of a datagram may be forged, and a 401 is three times as long as what asked for it:
- * without a limit this server would be somebody's weapon. The table is of fixed size and direct-mapped;
- * an address that is not in it takes its slot over, so that a flood from everywhere cannot keep a
- * newcomer out. IPv6 sources count by their /64.
+ * The source of a datagram may be forged, and a 401 is three times as long as what asked for
+ * it: without a limit this server would be somebody's weapon. The table is of fixed size and
+ * direct-mapped; an address that is not in it takes its slot over, so that a flood from
+ * everywhere cannot keep a newcomer out. IPv6 sources count by their /64.
  *
  * Sans-IO. Plain value of 12 kB; one thread.
  */

@@ -117,7 +117,7 @@ struct turn_server_options {
     usec_t permission_lifetime, channel_lifetime; /* 0: 300 s, 600 s */
     uint32_t max_allocations;                     /* of this thread; 0: 100000 */
     uint32_t unauthorized_rate; /* answers per second and source to requests that do not
-                                   authenticate; 0: 10 */
+                                   authenticate; 0: 100 */
     uint32_t binding_rate;      /* Binding responses per second of this thread; 0: 50000 */
     struct address alternate;   /* 300 to everybody of its family when set (ALTERNATE-SERVER) */
     /* RFC 5780, both or none: the IP and port that clients name, and the second IP and second
