@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-/* PASSWORD-ALGORITHMS as every challenge carries it, the better one first (RFC 8489
- * section 14.11). */
+/* PASSWORD-ALGORITHMS as challenges carry it, the better one first (RFC 8489 section 14.11). */
 static const uint8_t our_algorithms[] = {0, STUN_PASSWORD_SHA256, 0, 0,
                                          0, STUN_PASSWORD_MD5,    0, 0};
 
@@ -47,26 +46,33 @@ static void challenge(struct turn_request *r, unsigned code)
     stun_put_error(&reply.builder, code);
     stun_put(&reply.builder, STUN_ATTR_REALM, realm, strlen(realm));
     stun_put(&reply.builder, STUN_ATTR_NONCE, nonce, n);
-    stun_put(&reply.builder, STUN_ATTR_PASSWORD_ALGORITHMS, our_algorithms,
-             sizeof our_algorithms);
+    if (turn_auth_features(auth) & TURN_FEATURE_ALGORITHMS)
+        stun_put(&reply.builder, STUN_ATTR_PASSWORD_ALGORITHMS, our_algorithms,
+                 sizeof our_algorithms);
     reply_send(&reply, r->server, &r->form, NULL, r->from);
 }
 
-/* Against bidding down (section 9.2.1): whoever took the algorithms out of our challenge, or
+/* Did the challenge that this nonce came with carry PASSWORD-ALGORITHMS? A nonce that is not
+ * ours is found out later. */
+static bool were_offered(const struct turn_auth *auth, struct span nonce)
+{
+    static const char cookie[] = "obMatJos2";
+
+    return turn_auth_features(auth) & TURN_FEATURE_ALGORITHMS && nonce.n >= sizeof cookie - 1 &&
+           memcmp(nonce.p, cookie, sizeof cookie - 1) == 0;
+}
+
+/* Against bidding down (section 9.2.4): whoever took the algorithms out of our challenge, or
  * changed them, is found out here, because the nonce says that they were in it and the client's
  * integrity covers what it saw. 0 or 400. */
-static unsigned read_algorithm(const struct stun_message *m, enum stun_password_algorithm *out)
+static unsigned read_algorithm(const struct turn_auth *auth, const struct stun_message *m,
+                               enum stun_password_algorithm *out)
 {
-    static const char cookie[] =
-        "obMatJos2"; /* all of ours say "password algorithms" behind it */
-    const struct span nonce = stun_get(m, STUN_HAS_NONCE);
     const struct span all = stun_get(m, STUN_HAS_PASSWORD_ALGORITHMS);
     const struct span one = stun_get(m, STUN_HAS_PASSWORD_ALGORITHM);
-    const bool cookied =
-        nonce.n >= sizeof cookie - 1 && memcmp(nonce.p, cookie, sizeof cookie - 1) == 0;
 
     *out = STUN_PASSWORD_MD5;
-    if (!cookied || (!all.p && !one.p))
+    if (!were_offered(auth, stun_get(m, STUN_HAS_NONCE)) || (!all.p && !one.p))
         return 0;
     if (!all.p || !one.p || all.n != sizeof our_algorithms ||
         memcmp(all.p, our_algorithms, all.n) != 0)
@@ -89,8 +95,8 @@ static uint64_t name_hash(const struct stun_message *m)
     return name.p ? hash_bytes(name.p, name.n) : ~hash_bytes(hash.p, hash.n);
 }
 
-/* The allocation's key where the request is its owner's, so that an allocation outlives the
- * credentials that it was made with; else whatever the user has. */
+/* The allocation's key where the request is its owner's; else whatever the user has.
+ * Credentials that have expired begin nothing, but what they began goes on. */
 static bool find_key(struct turn_request *r)
 {
     const struct turn_owner *owner = r->allocation ? &r->allocation->owner : NULL;
@@ -100,9 +106,10 @@ static bool find_key(struct turn_request *r)
         r->key = owner->key;
         return true;
     }
-    if (turn_auth_find(r->server->options.auth, stun_get(m, STUN_HAS_USERNAME),
-                       stun_get(m, STUN_HAS_USERHASH), r->algorithm, r->unix_now,
-                       &r->user) != RC_OK)
+    const int rc =
+        turn_auth_find(r->server->options.auth, stun_get(m, STUN_HAS_USERNAME),
+                       stun_get(m, STUN_HAS_USERHASH), r->algorithm, r->unix_now, &r->user);
+    if (rc != RC_OK && (rc != RC_AGAIN || !r->allocation))
         return false;
     r->has_user = true;
     r->key = r->user.key;
@@ -132,7 +139,14 @@ static bool integrity_holds(struct turn_request *r)
     if (sha256 && stun_get(m, STUN_HAS_MESSAGE_INTEGRITY_SHA256).n != 32)
         return false;
     r->form.integrity = sha256 ? STUN_INTEGRITY_SHA256 : STUN_INTEGRITY_SHA1;
-    return stun_verify(m, &r->key, r->form.integrity);
+    while (!stun_verify(m, &r->key, r->form.integrity)) {
+        if (!r->has_user ||
+            turn_auth_find_next(r->server->options.auth, stun_get(m, STUN_HAS_USERNAME),
+                                r->algorithm, &r->user) != RC_OK)
+            return false;
+        r->key = r->user.key;
+    }
+    return true;
 }
 
 bool turn_authenticate(struct turn_request *r)
@@ -147,7 +161,7 @@ bool turn_authenticate(struct turn_request *r)
     }
     if ((!stun_has(m, STUN_HAS_USERNAME) && !stun_has(m, STUN_HAS_USERHASH)) ||
         !stun_has(m, STUN_HAS_REALM) || !stun_has(m, STUN_HAS_NONCE) ||
-        read_algorithm(m, &r->algorithm) != 0) {
+        read_algorithm(r->server->options.auth, m, &r->algorithm) != 0) {
         turn_refuse_stranger(r, 400);
         return false;
     }

@@ -32,10 +32,11 @@ struct turn_request {
     int64_t unix_now;
     struct reply_form form; /* sealed once it has authenticated */
     struct stun_key key;    /* once it has authenticated */
-    /* Of a request that authenticated by other means than the allocation's key. */
+    enum stun_password_algorithm algorithm;
+    /* Of a request that authenticated by other means than the allocation's key. Last, because
+     * it is large and not cleared. */
     bool has_user;
     struct turn_user user;
-    enum stun_password_algorithm algorithm;
 };
 
 /* Largest answer: every attribute, a REALM of 763 bytes among them. */
