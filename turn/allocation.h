@@ -52,10 +52,8 @@ struct turn_allocation {
     uint32_t ticket;                    /* sequence number of the newest mobility ticket */
     uint16_t partial_error;             /* ADDRESS-ERROR-CODE of its Allocate; 0: none */
     uint16_t connection_count;
-    /* Transactions whose retransmission is answered like the first. */
-    uint8_t allocate_id[STUN_ID_BYTES], refresh_id[STUN_ID_BYTES];
+    uint8_t allocate_id[STUN_ID_BYTES]; /* a retransmission is answered like the first */
     bool mobile, tcp;
-    bool ticket_unproved; /* nothing shows yet that the client has the newest ticket */
 };
 
 /* An unlinked one for `client`, without addresses. NULL: no memory. */

@@ -15,8 +15,8 @@ static bool discovers(const struct turn_request *r)
     return r->server->options.other.sa.sa_family != AF_UNSPEC && r->from->transport == TURN_UDP;
 }
 
-/* Of `one` and the other address: whichever shares neither IP nor, with `port`, port with `at`.
- */
+/* Of the four combinations of two IPs and two ports: the one that has not the IP (with `ip`),
+ * not the port (with `port`) of `at`. */
 static struct address change(const struct turn_server_options *options,
                              const struct address *at, bool ip, bool port)
 {

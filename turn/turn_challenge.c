@@ -116,18 +116,14 @@ static bool find_key(struct turn_request *r)
     return true;
 }
 
-/* Revoked, or expired where that counts for every request: then the allocation ends here. */
+/* Revoked, or expired where that counts for every request? */
 static bool still_welcome(struct turn_request *r)
 {
     struct turn_allocation *a = r->allocation;
 
-    if (r->has_user ||
-        turn_auth_still_welcome(r->server->options.auth, a->grant.user, a->owner.expires,
-                                r->unix_now, &a->owner.revocations_seen))
-        return true;
-    allocation_end(a, true);
-    r->allocation = NULL;
-    return false;
+    return r->has_user ||
+           turn_auth_still_welcome(r->server->options.auth, a->grant.user, a->owner.expires,
+                                   r->unix_now, &a->owner.revocations_seen);
 }
 
 static bool integrity_holds(struct turn_request *r)
@@ -174,8 +170,10 @@ bool turn_authenticate(struct turn_request *r)
         challenge(r, 438);
         return false;
     }
-    if (!still_welcome(r)) {
+    if (!still_welcome(r)) { /* then what they have ends here */
         challenge(r, 401);
+        allocation_end(r->allocation, true);
+        r->allocation = NULL;
         return false;
     }
     r->form.sealed = true;

@@ -212,9 +212,11 @@ void turn_server_peer_icmp(struct turn_server *server, struct turn_allocation *a
         return;
     }
     /* Section 18.13: 16 bits reserved, 7 of type, 9 of code, 32 of data. */
+    const bool has_mtu = peer->sa.sa_family == AF_INET6 ? type == 2 : type == 3 && code == 4;
+
     store_be16(value, 0);
     store_be16(value + 2, (uint16_t)(type << 9 | code));
-    store_be32(value + 4, data);
+    store_be32(value + 4, has_mtu ? data : 0);
     indication_begin(server, &b, buffer, sizeof buffer, STUN_DATA);
     stun_put_address(&b, STUN_ATTR_XOR_PEER_ADDRESS, peer);
     stun_put(&b, STUN_ATTR_ICMP, value, sizeof value);

@@ -9,8 +9,8 @@
  *
  * Unforgeable under a key of this thread's, and good for one allocation only; of little use
  * when overheard, because the request must authenticate as well. Nothing in it says who the
- * client is. Each answer that carries one carries the next; the one before it stays good until
- * the client has shown that the answer arrived.
+ * client is. Each answer that
+ * carries one carries the next; the one before it stays good, because that answer may be lost.
  *
  * Sans-IO, any thread.
  */

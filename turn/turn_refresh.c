@@ -9,8 +9,6 @@
 #include "turn/turn_handlers.h"
 #include "turn/turn_request.h"
 
-#include <string.h>
-
 void turn_put_ticket(struct stun_builder *b, const struct turn_allocation *a)
 {
     const struct turn_server *server = a->server;
@@ -21,10 +19,10 @@ void turn_put_ticket(struct stun_builder *b, const struct turn_allocation *a)
         turn_ticket_write(value, &server->ticket_key, &ticket);
 }
 
-/* The newest, or the one before while nothing shows that the newest has arrived. */
+/* The newest, or the one before it: the answer with the newest may have been lost. */
 static bool is_current(const struct turn_allocation *a, uint32_t sequence)
 {
-    return sequence == a->ticket || (a->ticket_unproved && sequence == a->ticket - 1);
+    return sequence == a->ticket || sequence + 1 == a->ticket;
 }
 
 struct turn_allocation *turn_allocation_of_ticket(struct turn_server *server, struct span bytes,
@@ -43,18 +41,24 @@ struct turn_allocation *turn_allocation_of_ticket(struct turn_server *server, st
     return a && a->mobile && is_current(a, ticket.sequence) ? a : NULL;
 }
 
-/* A ticket for the answer; a retransmission gets the one that it got before. */
-static void renew_ticket(struct turn_allocation *a, const struct stun_message *m,
-                         struct span used)
+/* Which ticket the answer carries: the next one when the client shows the newest; else the
+ * newest again, so that a retransmission is answered alike. */
+static void renew_ticket(struct turn_allocation *a, struct span shown)
 {
     struct turn_ticket ticket;
 
-    if (memcmp(a->refresh_id, m->id, STUN_ID_BYTES) == 0)
-        return;
-    memcpy(a->refresh_id, m->id, STUN_ID_BYTES);
-    a->ticket_unproved = turn_ticket_read(&ticket, &a->server->ticket_key, used) != RC_OK ||
-                         ticket.sequence == a->ticket || a->ticket_unproved;
-    a->ticket++;
+    if (turn_ticket_read(&ticket, &a->server->ticket_key, shown) == RC_OK &&
+        ticket.allocation == a->number && ticket.sequence == a->ticket)
+        a->ticket++;
+}
+
+/* An empty one asks for what there is; one that was tampered with gets nothing. */
+static bool is_sound_ticket(const struct turn_allocation *a, struct span bytes)
+{
+    struct turn_ticket ticket;
+
+    return bytes.n == 0 || (turn_ticket_read(&ticket, &a->server->ticket_key, bytes) == RC_OK &&
+                            ticket.allocation == a->number && is_current(a, ticket.sequence));
 }
 
 static unsigned refusal(const struct turn_request *r, const struct turn_refresh *wish)
@@ -63,9 +67,11 @@ static unsigned refusal(const struct turn_request *r, const struct turn_refresh 
 
     if (wish->family != AF_UNSPEC && !turn_side_is_open(&a->side[turn_side_of(wish->family)]))
         return 443;
-    if (wish->ticket.p && !r->server->options.mobility)
+    if (!wish->ticket.p)
+        return 0;
+    if (!r->server->options.mobility || !a->mobile)
         return 405;
-    return 0;
+    return is_sound_ticket(a, wish->ticket) ? 0 : 400;
 }
 
 static void reply(struct turn_request *r, const struct turn_refresh *wish, usec_t lifetime)
@@ -74,7 +80,7 @@ static void reply(struct turn_request *r, const struct turn_refresh *wish, usec_
 
     reply_begin(&reply, &r->form, STUN_SUCCESS);
     stun_put_u32(&reply.builder, STUN_ATTR_LIFETIME, (uint32_t)(lifetime / SEC(1)));
-    if (lifetime != 0 && wish->ticket.p && r->allocation->mobile)
+    if (lifetime != 0 && wish->ticket.p)
         turn_put_ticket(&reply.builder, r->allocation);
     reply_send(&reply, r->server, &r->form, &r->key, r->from);
 }
@@ -134,8 +140,8 @@ void turn_refresh(struct turn_request *r)
         turn_policy_lifetime(r->server->options.policy, wish.has_lifetime, wish.lifetime);
     if (!r->by_tuple)
         move(r);
-    if (wish.ticket.p && r->allocation->mobile)
-        renew_ticket(r->allocation, r->message, wish.ticket);
+    if (wish.ticket.p)
+        renew_ticket(r->allocation, wish.ticket);
     extend(r, &wish, lifetime);
     reply(r, &wish, lifetime);
 }

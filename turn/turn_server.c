@@ -142,6 +142,8 @@ int turn_server_input(struct turn_server *server, const struct turn_client *from
 
 static void fill_in_defaults(struct turn_server_options *o)
 {
+    if (!o->auth)
+        o->secure_stun = false; /* there is nobody to be */
     if (!o->permission_lifetime)
         o->permission_lifetime = SEC(300); /* RFC 8656 section 9 */
     if (!o->channel_lifetime)

@@ -151,8 +151,8 @@ int turn_server_input(struct turn_server *server, const struct turn_client *from
  * handed on to to_client as it is. */
 void turn_server_from_peer(struct turn_server *server, struct turn_allocation *allocation,
                            const struct address *peer, struct span data, usec_t now);
-/* An ICMP error about a datagram to `peer` (RFC 8656 section 11.5); `data` is the error's 4
- * bytes, such as the MTU. */
+/* An ICMP error about a datagram to `peer` (RFC 8656 section 11.5). `data` is the MTU of the
+ * next hop where the error tells it, and does not matter elsewhere. */
 void turn_server_peer_icmp(struct turn_server *server, struct turn_allocation *allocation,
                            const struct address *peer, uint8_t type, uint8_t code,
                            uint32_t data, usec_t now);
