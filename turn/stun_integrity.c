@@ -192,6 +192,17 @@ static void hmac_sha256(uint8_t *out, const struct stun_key *key, struct span he
     SHA256_Final(out, &c);
 }
 
+size_t stun_hmac(uint8_t out[static STUN_SHA256_BYTES], const struct stun_key *key,
+                 enum stun_integrity which, struct span data)
+{
+    if (which == STUN_INTEGRITY_SHA1) {
+        hmac_sha1(out, key, data, (struct span){NULL, 0});
+        return STUN_SHA1_BYTES;
+    }
+    hmac_sha256(out, key, data, (struct span){NULL, 0});
+    return STUN_SHA256_BYTES;
+}
+
 /* Section 14.5: "the Length field ... MUST then be adjusted to point to the end" of the
  * attribute, whatever follows it. A whole block is copied, so that the hash takes the rest from
  * where it lies. */

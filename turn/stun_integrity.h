@@ -41,6 +41,10 @@ void stun_userhash(uint8_t out[static STUN_SHA256_BYTES], struct span username,
 bool stun_verify(const struct stun_message *m, const struct stun_key *key,
                  enum stun_integrity which);
 
+/* The HMAC over any bytes. Returns the digest's length. */
+size_t stun_hmac(uint8_t out[static STUN_SHA256_BYTES], const struct stun_key *key,
+                 enum stun_integrity which, struct span data);
+
 /* The HMAC over the first `before` bytes of a message, at least a header, as if its length
  * field ended with an integrity attribute there whose value has `value` bytes. Returns the
  * digest's length. */

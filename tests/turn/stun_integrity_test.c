@@ -193,6 +193,26 @@ static void empty_strings_make_a_key_like_any_other(void)
     T_MEM(&key, &raw, sizeof key);
 }
 
+static void any_bytes_have_a_mac(void)
+{
+    /* openssl dgst -sha1 -hmac key, and -sha256 */
+    static const uint8_t sha1[] = {0xde, 0x7c, 0x9b, 0x85, 0xb8, 0xb7, 0x8a, 0xa6, 0xbc, 0x8a,
+                                   0x7a, 0x36, 0xf7, 0x0a, 0x90, 0x70, 0x1c, 0x9d, 0xb4, 0xd9};
+    static const uint8_t sha256[] = {0xf7, 0xbc, 0x83, 0xf4, 0x30, 0x53, 0x84, 0x24,
+                                     0xb1, 0x32, 0x98, 0xe6, 0xaa, 0x6f, 0xb1, 0x43,
+                                     0xef, 0x4d, 0x59, 0xa1, 0x49, 0x46, 0x17, 0x59,
+                                     0x97, 0x47, 0x9d, 0xbc, 0x2d, 0x1a, 0x3c, 0xd8};
+    const struct span text = SPAN_LITERAL("The quick brown fox jumps over the lazy dog");
+    uint8_t mac[STUN_SHA256_BYTES];
+    struct stun_key key;
+
+    stun_key_raw(&key, "key", 3);
+    T_EQ(stun_hmac(mac, &key, STUN_INTEGRITY_SHA1, text), sizeof sha1);
+    T_MEM(mac, sha1, sizeof sha1);
+    T_EQ(stun_hmac(mac, &key, STUN_INTEGRITY_SHA256, text), sizeof sha256);
+    T_MEM(mac, sha256, sizeof sha256);
+}
+
 static const struct t_case cases[] = {
     T_CASE(the_short_term_samples_of_rfc_5769_verify),
     T_CASE(the_long_term_sample_of_rfc_5769_verifies),
@@ -203,5 +223,6 @@ static const struct t_case cases[] = {
     T_CASE(a_truncated_digest_verifies_with_the_length_that_it_has),
     T_CASE(a_message_without_integrity_never_verifies),
     T_CASE(empty_strings_make_a_key_like_any_other),
+    T_CASE(any_bytes_have_a_mac),
 };
 T_MAIN(cases)
