@@ -1,5 +1,8 @@
 #include "tests/t.h"
+
 #include "turn/turn_policy.h"
+#include <pthread.h>
+#include <stdatomic.h>
 
 static struct address parsed(const char *text)
 {
@@ -323,6 +326,47 @@ static void lifetimes_stay_between_default_and_maximum(void)
     }
 }
 
+static struct turn_policy *shared;
+static atomic_bool done;
+
+static void *ask(void *arg)
+{
+    const struct address peers[] = {*(const struct address *)arg, own[0], media[0]};
+
+    while (!atomic_load(&done)) {
+        for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+            (void)turn_policy_permission(shared, NULL, &peers[i]);
+            (void)turn_policy_peer(shared, NULL, &peers[i]);
+        }
+        (void)turn_policy_lifetime(shared, true, 1000);
+    }
+    return NULL;
+}
+
+static void threads_may_ask_while_the_lists_are_replaced(void)
+{
+    static const char *const denied[] = {"8.8.8.0/24", "198.41.0.4"};
+    struct turn_policy_options options = usual();
+    struct address peer = parsed("8.8.8.8:53");
+    pthread_t thread[2];
+    char error[128];
+
+    shared = make(&options);
+    atomic_store(&done, false);
+    for (size_t i = 0; i < ARRAY_LEN(thread); i++)
+        T_EQ(pthread_create(&thread[i], NULL, ask, &peer), 0);
+    options.denied_peer_ip = denied;
+    for (size_t i = 0; i < 300; i++) {
+        options.denied_count = i % 3;
+        (void)turn_policy_reload(shared, &options, error, sizeof error);
+    }
+    atomic_store(&done, true);
+    for (size_t i = 0; i < ARRAY_LEN(thread); i++)
+        pthread_join(thread[i], NULL);
+    T_EQ(turn_policy_peer(shared, NULL, &peer), NO);
+    turn_policy_free(shared);
+}
+
 static const struct t_case cases[] = {
     T_CASE(by_default_only_public_peers_are_relayed_to),
     T_CASE(lists_work_as_coturn_has_them),
@@ -333,5 +377,6 @@ static const struct t_case cases[] = {
     T_CASE(a_reload_replaces_the_lists_or_changes_nothing),
     T_CASE(what_cannot_be_used_is_refused_at_creation),
     T_CASE(lifetimes_stay_between_default_and_maximum),
+    T_CASE(threads_may_ask_while_the_lists_are_replaced),
 };
 T_MAIN(cases)
