@@ -30,6 +30,10 @@ struct turn_tcp_user {
     /* One whole message, valid for the call: turn_server_input. RC_BAD closes the connection.
      */
     int (*input)(void *arg, const struct turn_client *from, struct span message, usec_t now);
+    /* What `input` was given since the last time goes away: send what still points at it. NULL
+     * is fine. Called once for all that one read brought, so that packets can leave together.
+     */
+    void (*flush)(void *arg, usec_t now);
     /* The connection ended by itself: turn_server_client_gone. Not called for one that
      * turn_tcp_close_client or turn_tcp_detach took away. */
     void (*gone)(void *arg, const struct turn_client *client, usec_t now);

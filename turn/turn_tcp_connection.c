@@ -142,10 +142,19 @@ static size_t message_limit(struct turn_tcp_connection *connection)
                : TURN_FIRST_MESSAGE_MAX + STUN_HEADER_BYTES;
 }
 
+static void flush(struct turn_tcp_connection *connection, usec_t now)
+{
+    const struct turn_tcp_user *user = &connection->tcp->options.user;
+
+    if (user->flush)
+        user->flush(user->arg, now);
+}
+
 /* One piece of what arrived; moves *bytes past what was taken. */
 static void read_piece(struct turn_tcp_connection *connection, struct span *bytes, usec_t now)
 {
     const struct turn_tcp_user *user = &connection->tcp->options.user;
+    bool set_aside = turn_stream_is_partial(&connection->stream);
     int rc = RC_OK;
 
     while (rc == RC_OK && connection->ending == TURN_TCP_STAYS) {
@@ -156,6 +165,10 @@ static void read_piece(struct turn_tcp_connection *connection, struct span *byte
             break;
         connection->message_at = USEC_NEVER;
         rc = user->input(user->arg, &connection->client, message, now);
+        if (set_aside) /* the first message lies in the stream's memory, the others in the piece
+                        */
+            flush(connection, now);
+        set_aside = false;
     }
     if (connection->ending != TURN_TCP_STAYS)
         return;
@@ -180,6 +193,7 @@ static void on_read(struct bufferevent *bev, void *arg)
         struct span bytes = {piece.iov_base, piece.iov_len};
 
         read_piece(connection, &bytes, now);
+        flush(connection, now);
         evbuffer_drain(input, piece.iov_len - bytes.n);
     }
     watch_message(connection, now);

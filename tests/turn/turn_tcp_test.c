@@ -23,6 +23,10 @@ static struct {
     struct turn_tcp *tcp;
     struct turn_client last; /* who spoke or went last */
     size_t messages, gone, taken;
+    size_t flushes;
+    struct span kept[8]; /* messages since the last flush */
+    uint32_t kept_sum[8];
+    size_t kept_n;
     size_t answer_bytes;
     uint64_t allocated[64]; /* connections */
     size_t allocations;
@@ -63,6 +67,26 @@ static void reply(const struct turn_client *to, const struct stun_message *m, si
                        (struct span){NULL, 0}, 0);
 }
 
+static uint32_t sum(struct span bytes)
+{
+    uint32_t s = 0;
+
+    for (size_t i = 0; i < bytes.n; i++)
+        s = s * 31 + bytes.p[i];
+    return s;
+}
+
+/* What was handed in is still there. */
+static void on_flush(void *arg, usec_t now)
+{
+    (void)arg;
+    (void)now;
+    for (size_t i = 0; i < server.kept_n; i++)
+        T_EQ(sum(server.kept[i]), server.kept_sum[i]);
+    server.kept_n = 0;
+    server.flushes++;
+}
+
 static int on_message(void *arg, const struct turn_client *from, struct span message,
                       usec_t now)
 {
@@ -75,6 +99,10 @@ static int on_message(void *arg, const struct turn_client *from, struct span mes
     T_EQ(now, loop_now(server.loop));
     server.messages++;
     server.last = *from;
+    if (server.kept_n < ARRAY_LEN(server.kept)) {
+        server.kept[server.kept_n] = message;
+        server.kept_sum[server.kept_n++] = sum(message);
+    }
     if (stun_channel_read(message, true, &channel, &data, &total) == RC_OK) {
         T_EQ(total, message.n);
         turn_tcp_to_client(server.tcp, from, (struct span){message.p, 4}, data,
@@ -109,7 +137,8 @@ static void open_server(struct turn_tcp_options options)
     memset(&server, 0, sizeof server);
     T_EQ(loop_create(&server.loop, "test", 16), RC_OK);
     options.loop = server.loop;
-    options.user = (struct turn_tcp_user){&server, on_message, on_gone, has_allocation};
+    options.user =
+        (struct turn_tcp_user){&server, on_message, on_flush, on_gone, has_allocation};
     T_EQ(turn_tcp_create(&server.tcp, &options), RC_OK);
     server.protocol = turn_tcp_protocol(server.tcp);
     T_EQ(address_parse(&at.at, "127.0.0.1"), RC_OK);
@@ -248,6 +277,7 @@ static void messages_may_come_together_or_byte_by_byte(void)
     n += 16;
     say(fd, bytes, n);
     T_EQ(server.messages, 3);
+    T_EQ(server.flushes, 1); /* together */
     hears(fd, STUN_HEADER_BYTES + 16);
     for (size_t i = 0; i < n; i++)
         say(fd, bytes + i, 1);
