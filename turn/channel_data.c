@@ -12,8 +12,8 @@ int stun_channel_peek(struct span bytes, size_t *total)
 {
     if (bytes.n == 0)
         return RC_AGAIN;
-    /* Section 12: the range is 0x4000 to 0x4FFF, so one byte is enough to see it. */
-    if (bytes.p[0] >> 4 != STUN_CHANNEL_FIRST >> 12)
+    /* 0x4000 to 0x7FFF: one byte is enough to see it. */
+    if (bytes.p[0] >> 6 != STUN_CHANNEL_FIRST >> 14)
         return RC_BAD;
     if (bytes.n < STUN_CHANNEL_HEADER)
         return RC_AGAIN;

@@ -9,10 +9,10 @@
 #include "core/base.h"
 
 #define STUN_CHANNEL_HEADER 4
-#define STUN_CHANNEL_FIRST                                                                     \
-    0x4000 /* RFC 5766 went up to 0x7FFF; RFC 8656 section 12 does not                         \
-            */
-#define STUN_CHANNEL_LAST 0x4FFF
+/* RFC 8656 section 12 ends at 0x4FFF. Clients of RFC 5766, coturn's tools among them, choose up
+ * to 0x7FFF, and no other protocol of this port begins like that: they are served, too. */
+#define STUN_CHANNEL_FIRST 0x4000
+#define STUN_CHANNEL_LAST 0x7FFF
 #define STUN_CHANNEL_DATA_MAX 65535
 
 /* How long is the message of a stream that begins with these bytes? *total with padding

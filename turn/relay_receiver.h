@@ -21,7 +21,7 @@ enum {
 struct relay_receiver {
     struct loop *loop;                 /* borrowed */
     struct relay_sockets_stats *stats; /* borrowed */
-    struct relay_events events;
+    struct relay_socket_events events;
     struct event *readable; /* owned, on epoll_fd */
     int epoll_fd;           /* owned: level-triggered, every relay of the set */
     bool gro;

@@ -32,7 +32,7 @@ struct mmsghdr;
 typedef int relay_sendmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, int flags);
 
 /* What happens, called from the loop. */
-struct relay_events {
+struct relay_socket_events {
     void *arg;
     /* A datagram of a peer. `data` stays where it is until `flush`. */
     void (*datagram)(void *arg, struct turn_allocation *owner, const struct address *peer,
@@ -49,7 +49,7 @@ struct relay_events {
 struct relay_sockets_options {
     struct loop *loop;                 /* borrowed */
     struct relay_addresses *addresses; /* borrowed */
-    struct relay_events events;
+    struct relay_socket_events events;
     int buffer_bytes;            /* SO_RCVBUF of each; 0: the system's */
     bool no_gso, no_gro;         /* for tests and measurements */
     relay_sendmmsg_fn *sendmmsg; /* for tests: in place of the kernel's calls */

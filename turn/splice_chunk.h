@@ -16,6 +16,7 @@
 
 struct splice_chunk {
     unsigned origin; /* the thread that made it */
+    bool to_media;   /* else to the client */
     size_t len;
     _Alignas(8) uint8_t bytes[SPLICE_CHUNK_BYTES];
 };

@@ -125,7 +125,7 @@ int turn_server_input(struct turn_server *server, const struct turn_client *from
 
     counter_add(&server->counters.turn_total_traffic_rcvp, 1);
     counter_add(&server->counters.turn_total_traffic_rcvb, message.n);
-    if (message.n > 0 && message.p[0] >> 4 == STUN_CHANNEL_FIRST >> 12) {
+    if (message.n > 0 && message.p[0] >> 6 == STUN_CHANNEL_FIRST >> 14) {
         turn_channel_data(server, from, message, now);
         return RC_OK;
     }

@@ -150,8 +150,7 @@ static void on_flush(void *arg, usec_t now)
 
 /* --- what comes in ---------------------------------------------------------------------------- */
 
-/* Whatever still points into what came in leaves now. */
-static void flush_out(struct turn_worker *worker, usec_t now)
+void turn_worker_flush(struct turn_worker *worker, usec_t now)
 {
     if (worker->sockets)
         relay_sockets_flush(worker->sockets);
@@ -194,7 +193,7 @@ void turn_worker_input(struct turn_worker *worker, struct udp_datagram *batch, s
                               unix_now) != RC_OK)
             refuse(REFUSAL_DATAGRAM_UNKNOWN);
     }
-    flush_out(worker, now);
+    turn_worker_flush(worker, now);
 }
 
 int turn_worker_message(struct turn_worker *worker, const struct turn_client *from,
@@ -203,9 +202,7 @@ int turn_worker_message(struct turn_worker *worker, const struct turn_client *fr
     const int64_t unix_now = (int64_t)(clock_wall() / SEC(1));
 
     worker->local = &from->local;
-    const int rc = turn_server_input(worker->server, from, message, now, unix_now);
-    flush_out(worker, now);
-    return rc;
+    return turn_server_input(worker->server, from, message, now, unix_now);
 }
 
 void turn_worker_gone(struct turn_worker *worker, const struct turn_client *client, usec_t now)

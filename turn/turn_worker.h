@@ -30,7 +30,7 @@ struct turn_carrier {
                       struct span data, size_t tail);
     void (*close)(void *arg, const struct turn_client *client);
     /* DTLS: a datagram that begins like one of its records. It gives messages to
-     * turn_worker_message, from inside this. NULL for streams. */
+     * turn_worker_message from inside this. NULL for streams. */
     void (*input)(void *arg, struct udp_datagram *datagram, usec_t now);
 };
 
@@ -67,9 +67,11 @@ void turn_worker_set_dtls(struct turn_worker *worker, const struct turn_carrier 
  * media has left when this returns; answers to clients leave with the wire's next flush. */
 void turn_worker_input(struct turn_worker *worker, struct udp_datagram *batch, size_t count,
                        usec_t now);
-/* One whole message of a stream or DTLS session, valid for the call: as turn_server_input. Flushes. */
+/* One whole message of a stream or DTLS session, valid until turn_worker_flush: as turn_server_input. */
 int turn_worker_message(struct turn_worker *worker, const struct turn_client *from,
                         struct span message, usec_t now);
+/* What still points into what came in leaves: to peers, and to media. */
+void turn_worker_flush(struct turn_worker *worker, usec_t now);
 /* A stream or DTLS session has ended. */
 void turn_worker_gone(struct turn_worker *worker, const struct turn_client *client, usec_t now);
 /* What the media sends to the relayed address of a spliced client, from `peer`. False: nobody has it.

@@ -19,7 +19,8 @@ static const struct {
     {"a datagram may be padded",             BYTES("\x40\x00\x00\x05" "hello\0\0"), false, RC_OK, 5, 9},
     {"no data at all",                       BYTES("\x40\x00\x00\x00"), false, RC_OK, 0, 4},
     {"the last channel",                     BYTES("\x4f\xff\x00\x01" "x"), false, RC_OK, 1, 5},
-    {"a channel of RFC 5766 alone",          BYTES("\x50\x00\x00\x01" "x"), false, RC_BAD, 0, 0},
+    {"the last channel of RFC 5766",         BYTES("\x7f\xff\x00\x01" "x"), false, RC_OK, 1, 5},
+    {"above the last channel",               BYTES("\x80\x00\x00\x01" "x"), false, RC_BAD, 0, 0},
     {"below the first channel",              BYTES("\x3f\xff\x00\x01" "x"), false, RC_BAD, 0, 0},
     {"a length that lies by one",            BYTES("\x40\x00\x00\x06" "hello"), false, RC_BAD, 0, 0},
     {"a length that lies by much",           BYTES("\x40\x00\xff\xff" "hello"), false, RC_BAD, 0, 0},
@@ -30,7 +31,7 @@ static const struct {
     {"a stream whose padding is missing",    BYTES("\x40\x00\x00\x05" "hello\0\0"), true, RC_AGAIN, 0, 0},
     {"a stream with half a header",          BYTES("\x40\x00"), true, RC_AGAIN, 0, 0},
     {"a stream with nothing yet",            BYTES(""), true, RC_AGAIN, 0, 0},
-    {"a stream of something else",           BYTES("P"), true, RC_BAD, 0, 0},
+    {"a stream of something else",           BYTES("\x80"), true, RC_BAD, 0, 0},
 };
 /* clang-format on */
 
@@ -80,7 +81,7 @@ static void a_stream_knows_how_long_a_message_will_be(void)
         T_EQ(stun_channel_peek((struct span){bytes, n}, &total), RC_AGAIN);
     T_EQ(stun_channel_peek((struct span){bytes, sizeof bytes}, &total), RC_OK);
     T_EQ(total, 4 + 257 + 3);
-    T_EQ(stun_channel_peek((struct span){(const uint8_t *)"\x50", 1}, &total), RC_BAD);
+    T_EQ(stun_channel_peek((struct span){(const uint8_t *)"\x80", 1}, &total), RC_BAD);
 }
 
 static const struct t_case cases[] = {

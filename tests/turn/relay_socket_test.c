@@ -119,7 +119,7 @@ static void open_net_at(const char *ip, const struct relay_addresses_options *ad
     T_EQ(relay_addresses_create(&net.addresses, addresses), RC_OK);
     options.loop = net.loop;
     options.addresses = net.addresses;
-    options.events = (struct relay_events){NULL, on_datagram, on_icmp, on_flush};
+    options.events = (struct relay_socket_events){NULL, on_datagram, on_icmp, on_flush};
     T_EQ(relay_sockets_create(&net.sockets, &options), RC_OK);
     open_peers(ip);
 }

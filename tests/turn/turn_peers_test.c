@@ -90,8 +90,8 @@ static void a_channel_and_a_peer_belong_together(void)
     T_EQ(tester_bind(&alice, 0x4001, WORLD_PEER), 400);
     T_EQ(tester_bind(&alice, 0x4001, "198.51.100.7:7001"), 0);
     T_EQ(tester_bind(&alice, 0x3fff, "198.51.100.7:7002"), 400);
-    T_EQ(tester_bind(&alice, 0x5000, "198.51.100.7:7002"), 400);
-    T_EQ(tester_bind(&alice, 0x4fff, "198.51.100.7:7002"), 0);
+    T_EQ(tester_bind(&alice, 0x8000, "198.51.100.7:7002"), 400);
+    T_EQ(tester_bind(&alice, 0x7fff, "198.51.100.7:7002"), 0);
     T_EQ(tester_bind(&alice, 0x4002, "198.51.100.7:0"), 400);
     turn_world_close(&w);
 }

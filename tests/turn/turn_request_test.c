@@ -185,7 +185,7 @@ static const struct {
     unsigned peers;
     unsigned code;
 } binds[] = {
-    {0x4000, 1, 0},   {0x4FFF, 1, 0},   {0x3FFF, 1, 400}, {0x5000, 1, 400}, {0x7FFF, 1, 400},
+    {0x4000, 1, 0},   {0x4FFF, 1, 0},   {0x3FFF, 1, 400}, {0x5000, 1, 0}, {0x7FFF, 1, 0}, {0x8000, 1, 400},
     {0xFFFF, 1, 400}, {0, 1, 400},      {0x4000, 0, 400}, {0x4000, 2, 400}, {1, 1, 400},
 };
 /* clang-format on */

@@ -102,7 +102,7 @@ static int feed(struct turn_stream *stream, const char *text, size_t n, size_t l
 
 static void garbage_ends_the_stream_at_its_first_byte(void)
 {
-    static const char *const beginnings[] = {"\x50", "\x80", "\xff", "POST /"};
+    static const char *const beginnings[] = {"\x80", "\xff", "\xc0"};
 
     for (size_t i = 0; i < ARRAY_LEN(beginnings); i++) {
         struct turn_stream stream = {0};
