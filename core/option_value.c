@@ -266,9 +266,9 @@ static bool is_list(const struct option *row)
            row->type == OPTION_UNSUPPORTED;
 }
 
-int option_value_note(const struct option *row, void *target, const char *sentence)
+int options_note(struct option_list *list, const char *sentence)
 {
-    return list_append(AT(struct option_list, row, target), sentence, strlen(sentence));
+    return list_append(list, sentence, strlen(sentence));
 }
 
 int option_value_set(const struct option *row, void *target, const char *text, bool append,

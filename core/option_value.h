@@ -26,8 +26,6 @@ bool option_value_empty(const struct option *row, const void *target);
 bool option_value_equal(const struct option *row, const void *a, const void *b);
 /* Exchanges the value between two targets: what is owned goes along. */
 void option_value_swap(const struct option *row, void *a, void *b);
-/* One more sentence for an OPTION_UNSUPPORTED row. RC_NOMEM. */
-int option_value_note(const struct option *row, void *target, const char *sentence);
 /* What says that something is not wanted: off, no, false, 0… */
 bool option_value_is_off(const char *text);
 /* As option_value_set would read it again, but for OPTION_LINES, which takes a line each. */

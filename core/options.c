@@ -139,7 +139,8 @@ static int note(struct reading *r, const struct option *row, const char *text,
         return RC_OK;
     snprintf(sentence, sizeof sentence, "%s: %s%s%s", where, r->is_file ? row->name : "",
              r->is_file ? ": " : "", row->help);
-    return option_value_note(row, r->target, sentence);
+    return options_note((struct option_list *)(void *)((char *)r->target + row->offset),
+                        sentence);
 }
 
 /* A list grows within one source and replaces what lower sources said. */

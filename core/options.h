@@ -85,6 +85,9 @@ void options_clear(const struct option *table, size_t count, void *target);
  * the old; returns how many. */
 size_t options_reload(const struct option *table, size_t count, void *running, void *fresh);
 
+/* One more sentence in a list that OPTION_UNSUPPORTED rows fill. RC_NOMEM. */
+int options_note(struct option_list *list, const char *sentence);
+
 /* The text of --help for the table, wrapped at 80 columns, to `out` (a FILE *). */
 void options_print_help(const struct option *table, size_t count, void *out);
 /* name=value lines of what is in force, secrets hidden. */

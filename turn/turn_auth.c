@@ -16,7 +16,6 @@
 
 enum {
     NO_GUESS = UINT8_MAX, /* of a static user: there is no other secret to try */
-    SECRET_MAX = 512,     /* bytes */
 };
 
 /* What SIGHUP replaces. */
@@ -73,7 +72,7 @@ static int read_secrets(struct holdings *out, const struct turn_auth_options *op
     for (size_t i = 0; i < options->secret_count; i++) {
         const struct span secret = span_of(options->secret[i]);
 
-        if (secret.n == 0 || secret.n > SECRET_MAX) {
+        if (secret.n == 0 || secret.n > TURN_SECRET_MAX) {
             snprintf(error, error_size, "static-auth-secret: a secret is empty or too long");
             return RC_BAD;
         }

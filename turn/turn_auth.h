@@ -29,6 +29,7 @@ struct turn_auth;
 #define TURN_USERNAME_MAX 512 /* bytes; RFC 8489 section 14.3 allows 508 */
 #define TURN_REALM_MAX 128    /* bytes */
 #define TURN_SECRETS_MAX 8    /* REST secrets at once, for rotation */
+#define TURN_SECRET_MAX 512   /* bytes */
 #define TURN_NONCE_MAX 64     /* text of ours */
 #define TURN_USER_ID 16
 #define TURN_CAPABILITY_NETS 8
