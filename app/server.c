@@ -1,10 +1,13 @@
 #include "app/server.h"
 
 #include "app/relay_media.h"
+#include "app/turn_host.h"
+#include "app/turn_options.h"
 #include "app/web_root.h"
 #include "core/clock.h"
 #include "core/listener.h"
 #include "core/log.h"
+#include "core/random.h"
 #include "core/tls.h"
 #include "relay/relay.h"
 #include "signaling/entrance.h"
@@ -20,9 +23,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LISTENERS_MAX RELAY_ADDRESSES_MAX
+#define LISTENERS_MAX (3 * RELAY_ADDRESSES_MAX) /* HTTP, TURN, TURN over TLS */
 #define SHUTDOWN_POLL MSEC(20)
 #define ROUTES 8
+#define SECRET_LEN 40
+#define PROTOCOLS 2 /* of a TCP port: HTTP and TURN */
 
 /* What the page may load: itself, and nothing from elsewhere. */
 #define PAGE_POLICY                                                                            \
@@ -38,7 +43,11 @@ struct server {
     struct http_route routes[ROUTES];
     size_t route_count;
     struct http_server *http;
-    struct listener_protocol protocol;
+    struct listener_protocol protocol[PROTOCOLS];
+    size_t protocols;
+    SSL_CTX *tls; /* of the listeners and of TURN over DTLS; after a start, NULL */
+    struct turn_host *turn;
+    char secret[SECRET_LEN + 1]; /* of TURN credentials, where none is configured */
     struct listener *listener[LISTENERS_MAX];
     size_t listeners;
     struct sio_server *sio;
@@ -73,10 +82,9 @@ static void read_addresses(const struct option_list *list, struct address *out, 
     }
 }
 
-static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX])
+static void read_relay_options(const struct settings *s, struct relay_options *out)
 {
-    const struct settings *s = server->settings;
-    struct relay_options options = {
+    *out = (struct relay_options){
         .workers = s->workers ? (unsigned)s->workers : default_workers(),
         .port = (uint16_t)s->listening_port,
         .media_port = (uint16_t)s->media_port,
@@ -86,22 +94,64 @@ static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX
         .buffer_bytes = (int)s->sock_buf_size,
         .libsrtp_only = s->srtp_engine == SETTINGS_SRTP_LIBSRTP,
     };
-    char text[RELAY_ERROR_MAX];
-
-    read_addresses(&s->listening_ip, options.listen, &options.listen_count);
-    read_addresses(&s->external_ip, options.external, &options.external_count);
+    read_addresses(&s->listening_ip, out->listen, &out->listen_count);
+    read_addresses(&s->external_ip, out->external, &out->external_count);
     for (size_t i = 0; i < s->video_codecs.count && i < CODEC_COUNT; i++) {
         const char *name = s->video_codecs.item[i];
         const struct span span = {(const uint8_t *)name, strlen(name)};
 
-        options.video_codecs[options.video_codec_count++] = codec_by_name(span);
+        out->video_codecs[out->video_codec_count++] = codec_by_name(span);
     }
-    const int rc =
-        relay_start(&server->relay, &options, server->loop, &relay_media_events, text);
-    if (rc != RC_OK)
+}
+
+/* Where clients look for TURN: the one port of media is among them, but with several workers. */
+static void add_guest_ports(const struct settings *s, struct relay_options *relay)
+{
+    if (s->listening_port && !s->no_udp)
+        relay->guest_port[relay->guest_port_count++] = (uint16_t)s->listening_port;
+    if (s->tls_listening_port && s->cert && !s->no_dtls)
+        relay->guest_port[relay->guest_port_count++] = (uint16_t)s->tls_listening_port;
+}
+
+static int make_turn(struct server *server, struct relay_options *relay,
+                     char error[static SERVER_ERROR_MAX])
+{
+    struct turn_options options;
+    char text[TURN_HOST_ERROR_MAX];
+
+    random_id(server->secret, SECRET_LEN);
+    turn_options_read(&options, server->settings, server->secret, relay);
+    const int rc = turn_host_create(&server->turn, &options.host, server->loop, text);
+    if (rc != RC_OK) {
         snprintf(error, SERVER_ERROR_MAX, "%s", text);
-    else
-        server->media = relay_media_service(server->relay);
+        return rc;
+    }
+    turn_host_set_tls(server->turn, server->tls);
+    relay->guest = turn_host_guest;
+    relay->guest_arg = server->turn;
+    add_guest_ports(server->settings, relay);
+    return RC_OK;
+}
+
+static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX])
+{
+    struct relay_options options;
+    char text[RELAY_ERROR_MAX];
+
+    read_relay_options(server->settings, &options);
+    int rc = make_turn(server, &options, error);
+    if (rc != RC_OK)
+        return rc;
+    rc = relay_start(&server->relay, &options, server->loop, &relay_media_events, text);
+    if (rc != RC_OK) {
+        snprintf(error, SERVER_ERROR_MAX, "%s", text);
+        return rc;
+    }
+    server->media = relay_media_service(server->relay);
+    rc = turn_host_start_streams(server->turn);
+    if (rc != RC_OK)
+        snprintf(error, SERVER_ERROR_MAX, "cannot start TURN over TCP: %s",
+                 rc == RC_SYS ? strerror(errno) : "no memory");
     return rc;
 }
 
@@ -256,14 +306,14 @@ static int make_tls(const struct settings *settings, SSL_CTX **out,
     return rc;
 }
 
-static int open_listener(struct server *server, const struct address *at, SSL_CTX *tls,
+static int open_listener(struct server *server, const struct address *at,
                          char error[static SERVER_ERROR_MAX])
 {
     const struct listener_options options = {
         .at = *at,
         .max_connections = (uint32_t)server->settings->max_connections,
-        .protocols = &server->protocol,
-        .protocol_count = 1,
+        .protocols = server->protocol,
+        .protocol_count = server->protocols,
     };
     char text[ADDRESS_TEXT_MAX];
 
@@ -274,28 +324,42 @@ static int open_listener(struct server *server, const struct address *at, SSL_CT
                  rc == RC_SYS ? strerror(errno) : "no memory");
         return rc;
     }
-    listener_set_tls(server->listener[server->listeners++], tls);
+    listener_set_tls(server->listener[server->listeners++], server->tls);
     return RC_OK;
+}
+
+/* The page's, and where clients look for TURN: every port speaks everything. */
+static size_t listener_ports(const struct settings *s, uint16_t out[static 3])
+{
+    size_t count = 0;
+
+    out[count++] = (uint16_t)s->port;
+    if (s->listening_port && s->listening_port != s->port && !s->no_tcp)
+        out[count++] = (uint16_t)s->listening_port;
+    if (s->tls_listening_port && s->tls_listening_port != s->port &&
+        s->tls_listening_port != s->listening_port && s->cert && !s->no_tls)
+        out[count++] = (uint16_t)s->tls_listening_port;
+    return count;
 }
 
 static int start_listeners(struct server *server, char error[static SERVER_ERROR_MAX])
 {
-    struct address at[LISTENERS_MAX];
+    struct address at[RELAY_ADDRESSES_MAX];
+    uint16_t port[3];
     size_t count = 0;
-    SSL_CTX *tls = NULL;
+    int rc = RC_OK;
 
-    int rc = make_tls(server->settings, &tls, error);
-    if (rc != RC_OK)
-        return rc;
     read_addresses(&server->settings->listening_ip, at, &count);
     if (count == 0)
         (void)address_parse(&at[count++], "*");
-    server->protocol = http_server_protocol(server->http);
-    for (size_t i = 0; rc == RC_OK && i < count; i++) {
-        address_set_port(&at[i], (uint16_t)server->settings->port);
-        rc = open_listener(server, &at[i], tls, error);
-    }
-    SSL_CTX_free(tls);
+    server->protocol[server->protocols++] = http_server_protocol(server->http);
+    server->protocol[server->protocols++] = turn_host_protocol(server->turn);
+    const size_t ports = listener_ports(server->settings, port);
+    for (size_t k = 0; rc == RC_OK && k < ports; k++)
+        for (size_t i = 0; rc == RC_OK && i < count; i++) {
+            address_set_port(&at[i], port[k]);
+            rc = open_listener(server, &at[i], error);
+        }
     return rc;
 }
 
@@ -363,6 +427,8 @@ int server_start(struct server **out, struct loop *loop, const struct settings *
 
     int rc = load_files(server, error);
     if (rc == RC_OK)
+        rc = make_tls(settings, &server->tls, error);
+    if (rc == RC_OK)
         rc = start_relay(server, error);
     if (rc == RC_OK)
         rc = start_signaling(server, error);
@@ -372,6 +438,8 @@ int server_start(struct server **out, struct loop *loop, const struct settings *
     }
     if (rc == RC_OK)
         rc = start_listeners(server, error);
+    SSL_CTX_free(server->tls);
+    server->tls = NULL;
     if (rc != RC_OK) {
         server_free(server);
         return rc;
@@ -415,7 +483,7 @@ void server_announce(const struct server *server)
         if (!server->settings->cert)
             printf("  %-12s the certificate is self-signed: accept the warning\n", "");
     }
-    for (size_t i = 0; server->settings->listening_ip.count > 0 && i < server->listeners; i++) {
+    for (size_t i = 0; i < server->settings->listening_ip.count && i < server->listeners; i++) {
         const struct address tcp = listener_address(server->listener[i]);
         announce_page("the page", server->settings->cert ? "https" : "http", &tcp);
     }
@@ -436,6 +504,7 @@ static void reload_tls(struct server *server, const struct settings *fresh)
     }
     for (size_t i = 0; i < server->listeners; i++)
         listener_set_tls(server->listener[i], tls);
+    turn_host_set_tls(server->turn, tls);
     SSL_CTX_free(tls);
 }
 
@@ -453,12 +522,23 @@ static void reload_cors(struct server *server)
     cors_free(fresh);
 }
 
+static void reload_turn(struct server *server)
+{
+    struct turn_options options;
+    char error[TURN_HOST_ERROR_MAX];
+
+    turn_options_read(&options, server->settings, server->secret, NULL);
+    if (turn_host_reload(server->turn, &options.host, error) != RC_OK)
+        log_error("app", "reload: %s", error);
+}
+
 void server_reload(struct server *server)
 {
     const struct settings *s = server->settings;
 
     reload_tls(server, s);
     reload_cors(server);
+    reload_turn(server);
     lobby_set_limits(server->lobby, (uint32_t)s->max_connections_per_ip,
                      (uint32_t)s->events_per_second);
 }
@@ -490,7 +570,9 @@ void server_free(struct server *server)
     http_server_free(server->http);
     sio_server_free(server->sio);
     entrance_free(server->entrance);
+    turn_host_stop_streams(server->turn);
     relay_stop(server->relay);
+    turn_host_free(server->turn);
     for (size_t i = 0; i < server->listeners; i++)
         listener_close(server->listener[i]);
     static_files_free(server->files);
