@@ -34,6 +34,9 @@ export const coturn = ['/usr/bin/turnserver', '/usr/sbin/turnserver', '/usr/loca
 );
 export const relay = existsSync(ours) ? ours : undefined;
 
+/** Which server the tests of this folder are about. */
+export const underTest = process.env.TURN_UNDER_TEST ?? 'relay';
+
 /** A port that is free for UDP and TCP, and the next one as well, at this moment. */
 async function freePort(address) {
     for (;;) {
