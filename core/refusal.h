@@ -29,6 +29,7 @@
     X(BAD_WEBSOCKET, "bad_websocket", "malformed WebSocket handshake or frame")                \
     X(MESSAGE_TOO_LARGE, "message_too_large", "the message is larger than maxPayload")         \
     X(SLOW_READER, "slow_reader", "the client does not read what it is sent")                  \
+    X(PROXY_HEADER, "proxy_header", "a proxy's connection does not begin with a PROXY protocol header") \
     /* Engine.IO, Socket.IO */                                                                 \
     X(EIO_TRANSPORT_UNKNOWN, "eio_transport_unknown", "Engine.IO: unknown transport")          \
     X(EIO_SESSION_UNKNOWN, "eio_session_unknown", "Engine.IO: unknown session id")             \
