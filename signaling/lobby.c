@@ -1,10 +1,10 @@
 #include "signaling/lobby.h"
 
+#include "core/count_by_ip.h"
 #include "core/log.h"
 #include "core/random.h"
 #include "signaling/pair.h"
 #include "signaling/user_media.h"
-#include "signaling/users_by_ip.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ struct lobby {
     struct lobby_options options;
     struct matcher matcher;
     struct user *users; /* owned; by number */
-    struct users_by_ip by_ip;
+    struct count_by_ip by_ip;
     uint64_t next_number;
     struct timer retry;
     bool draining;
@@ -169,11 +169,11 @@ enum refusal lobby_admit(struct lobby *lobby, const struct address *address, con
 
     if (lobby->draining)
         return REFUSAL_SHUTTING_DOWN;
-    if (limit && users_by_ip_count(&lobby->by_ip, address) >= limit)
+    if (limit && count_by_ip_get(&lobby->by_ip, address) >= limit)
         return REFUSAL_IP_LIMIT;
 
     struct user *user = calloc(1, sizeof *user);
-    if (!user || users_by_ip_add(&lobby->by_ip, address) != RC_OK) {
+    if (!user || count_by_ip_add(&lobby->by_ip, address) != RC_OK) {
         free(user);
         return REFUSAL_SERVER_FULL;
     }
@@ -229,7 +229,7 @@ void lobby_remove(struct user *user, const char *reason)
     user_media_close(user);
     user_set_state(user, USER_GONE);
     lobby->quality.users[user->quality]--;
-    users_by_ip_remove(&lobby->by_ip, &user->address);
+    count_by_ip_remove(&lobby->by_ip, &user->address);
     HASH_DEL(lobby->users, user);
     alias_book_free(&user->aliases);
     json_decref(user->profile);

@@ -1,4 +1,4 @@
-#include "signaling/users_by_ip.h"
+#include "core/count_by_ip.h"
 
 #include "core/table.h"
 
@@ -9,7 +9,7 @@
 
 struct ip_entry {
     uint8_t key[KEY_LEN];
-    uint32_t users;
+    uint32_t count;
     UT_hash_handle hh;
 };
 
@@ -25,7 +25,7 @@ static void make_key(uint8_t key[static KEY_LEN], const struct address *address)
     }
 }
 
-static struct ip_entry *find(const struct users_by_ip *table, const struct address *address)
+static struct ip_entry *find(const struct count_by_ip *table, const struct address *address)
 {
     struct ip_entry *entry;
     uint8_t key[KEY_LEN];
@@ -35,14 +35,14 @@ static struct ip_entry *find(const struct users_by_ip *table, const struct addre
     return entry;
 }
 
-uint32_t users_by_ip_count(const struct users_by_ip *table, const struct address *address)
+uint32_t count_by_ip_get(const struct count_by_ip *table, const struct address *address)
 {
     const struct ip_entry *entry = find(table, address);
 
-    return entry ? entry->users : 0;
+    return entry ? entry->count : 0;
 }
 
-int users_by_ip_add(struct users_by_ip *table, const struct address *address)
+int count_by_ip_add(struct count_by_ip *table, const struct address *address)
 {
     struct ip_entry *entry = find(table, address);
 
@@ -53,15 +53,15 @@ int users_by_ip_add(struct users_by_ip *table, const struct address *address)
         make_key(entry->key, address);
         HASH_ADD(hh, table->entries, key, KEY_LEN, entry);
     }
-    entry->users++;
+    entry->count++;
     return RC_OK;
 }
 
-void users_by_ip_remove(struct users_by_ip *table, const struct address *address)
+void count_by_ip_remove(struct count_by_ip *table, const struct address *address)
 {
     struct ip_entry *entry = find(table, address);
 
-    if (!entry || --entry->users > 0)
+    if (!entry || --entry->count > 0)
         return;
     HASH_DEL(table->entries, entry);
     free(entry);
