@@ -340,6 +340,12 @@ void udp_port_send(struct udp_port *port, const struct address *to, const struct
     udp_sender_send(&port->sender, to, local, data, len);
 }
 
+void udp_port_send_parts(struct udp_port *port, const struct address *to,
+                         const struct address *local, const struct udp_parts *parts)
+{
+    udp_sender_send_parts(&port->sender, to, local, parts);
+}
+
 void udp_port_flush(struct udp_port *port)
 {
     udp_sender_flush(&port->sender);

@@ -76,6 +76,15 @@ void udp_port_close(struct udp_port *port);
  */
 void udp_port_send(struct udp_port *port, const struct address *to, const struct address *local,
                    const uint8_t *data, size_t len);
+/* One packet of up to three pieces, any of them empty. The head is copied; the data is borrowed
+ * as above and never moved: packets of one length are one GSO message all the same. */
+struct udp_parts {
+    struct span head, data;
+    size_t tail; /* zero bytes behind the data, at most UDP_TAIL_MAX */
+};
+#define UDP_TAIL_MAX 3
+void udp_port_send_parts(struct udp_port *port, const struct address *to,
+                         const struct address *local, const struct udp_parts *parts);
 /* Hands everything queued to the kernel; what it does not take is copied and waits. */
 void udp_port_flush(struct udp_port *port);
 

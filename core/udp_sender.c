@@ -35,18 +35,16 @@ static bool fits(const struct udp_sender *sender, const struct send_slot *slot,
            address_equal(&slot->to, to) && address_equal_ip(&slot->local, local);
 }
 
-static void append(struct udp_sender *sender, const uint8_t *data, size_t len)
+static void add_piece(struct udp_sender *sender, struct send_slot *slot, const uint8_t *data,
+                      size_t len)
 {
-    struct send_slot *slot = &sender->out_slots[sender->message_count - 1];
     union {
         const uint8_t *in;
         void *out; /* sendmmsg does not write: an iovec has no const form */
     } bytes = {data};
 
-    sender->packets[sender->packet_count++] = (struct iovec){bytes.out, len};
-    slot->count++;
-    slot->bytes += len;
-    slot->closed = len < slot->segment_len;
+    sender->piece[sender->piece_count++] = (struct iovec){bytes.out, len};
+    slot->pieces++;
 }
 
 static void begin(struct udp_sender *sender, const struct address *to,
@@ -56,39 +54,83 @@ static void begin(struct udp_sender *sender, const struct address *to,
 
     slot->to = *to;
     slot->local = *local;
-    slot->first = (uint32_t)sender->packet_count;
+    slot->first = (uint32_t)sender->piece_count;
+    slot->pieces = 0;
     slot->count = 0;
     slot->segment_len = len;
     slot->bytes = 0;
 }
 
-static void gather(struct udp_sender *sender, const struct address *to,
-                   const struct address *local, const uint8_t *data, size_t len)
+/* The message that the next packet belongs to; its pieces, `len` bytes, must follow. */
+static struct send_slot *gather(struct udp_sender *sender, const struct address *to,
+                                const struct address *local, size_t len)
 {
     if (sender->message_count == 0 ||
         !fits(sender, &sender->out_slots[sender->message_count - 1], to, local, len))
         begin(sender, to, local, len);
-    append(sender, data, len);
+
+    struct send_slot *slot = &sender->out_slots[sender->message_count - 1];
+    slot->count++;
+    slot->bytes += len;
+    slot->closed = len < slot->segment_len;
+    return slot;
 }
 
 static bool gathered_full(const struct udp_sender *sender)
 {
-    return sender->message_count == SEND_MESSAGES || sender->packet_count == SEND_PACKETS;
+    return sender->message_count == SEND_MESSAGES ||
+           sender->piece_count > SEND_PIECES - PACKET_PIECES;
 }
+
+static bool can_reach(const struct udp_sender *sender, const struct address *to, size_t len)
+{
+    if (len <= UDP_DATAGRAM_MAX && address_len(to) &&
+        (sender->family == AF_INET6 || to->sa.sa_family == AF_INET))
+        return true;
+    counter_add(&sender->stats->send_errors, 1);
+    return false;
+}
+
+static const struct address nowhere;
 
 void udp_sender_send(struct udp_sender *sender, const struct address *to,
                      const struct address *local, const uint8_t *data, size_t len)
 {
-    static const struct address nowhere;
-
-    if (len > UDP_DATAGRAM_MAX || !address_len(to) ||
-        (sender->family == AF_INET && to->sa.sa_family != AF_INET)) {
-        counter_add(&sender->stats->send_errors, 1);
+    if (!can_reach(sender, to, len))
         return;
-    }
     if (gathered_full(sender))
         udp_sender_flush(sender);
-    gather(sender, to, local && sender->wildcard ? local : &nowhere, data, len);
+    add_piece(sender, gather(sender, to, local && sender->wildcard ? local : &nowhere, len),
+              data, len);
+}
+
+static const uint8_t *copy_head(struct udp_sender *sender, struct span head)
+{
+    uint8_t *copy = sender->heads + sender->head_bytes;
+
+    memcpy(copy, head.p, head.n);
+    sender->head_bytes += head.n;
+    return copy;
+}
+
+void udp_sender_send_parts(struct udp_sender *sender, const struct address *to,
+                           const struct address *local, const struct udp_parts *parts)
+{
+    static const uint8_t zeros[UDP_TAIL_MAX];
+    const size_t len = parts->head.n + parts->data.n + parts->tail;
+
+    if (!can_reach(sender, to, len))
+        return;
+    if (gathered_full(sender) || parts->head.n > SEND_HEADS - sender->head_bytes)
+        udp_sender_flush(sender);
+    struct send_slot *slot =
+        gather(sender, to, local && sender->wildcard ? local : &nowhere, len);
+    if (parts->head.n)
+        add_piece(sender, slot, copy_head(sender, parts->head), parts->head.n);
+    if (parts->data.n || !len)
+        add_piece(sender, slot, parts->data.p, parts->data.n);
+    if (parts->tail)
+        add_piece(sender, slot, zeros, parts->tail);
 }
 
 /* --- handing it to the kernel ------------------------------------------------------------ */
@@ -122,6 +164,25 @@ static void add_local(struct udp_sender *sender, struct msghdr *header, struct s
     add_control(header, slot->control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
 }
 
+/* Bytes of the first packet of what a message still has. */
+static size_t first_len(const struct send_slot *slot)
+{
+    return slot->count > 1 ? slot->segment_len : slot->bytes;
+}
+
+/* How many pieces that packet has. */
+static uint32_t first_pieces(const struct udp_sender *sender, const struct send_slot *slot)
+{
+    const size_t len = first_len(slot);
+    size_t bytes = 0;
+    uint32_t n = 0;
+
+    do
+        bytes += sender->piece[slot->first + n++].iov_len;
+    while (bytes < len);
+    return n;
+}
+
 /* Fills in the kernel's header of message `i`, whole or only its first packet. */
 static void make_header(struct udp_sender *sender, size_t i, bool whole)
 {
@@ -130,8 +191,8 @@ static void make_header(struct udp_sender *sender, size_t i, bool whole)
 
     *header = (struct msghdr){
         .msg_name = &slot->to,
-        .msg_iov = &sender->packets[slot->first],
-        .msg_iovlen = whole ? slot->count : 1,
+        .msg_iov = &sender->piece[slot->first],
+        .msg_iovlen = whole ? slot->pieces : first_pieces(sender, slot),
     };
     if (sender->family == AF_INET6)
         address_to_v6(&slot->to, &slot->to);
@@ -144,28 +205,23 @@ static void make_header(struct udp_sender *sender, size_t i, bool whole)
     header->msg_control = header->msg_controllen ? slot->control : NULL;
 }
 
-static void count_sent(struct udp_sender *sender, const struct send_slot *slot, size_t packets)
+static void count_sent(struct udp_sender *sender, size_t packets, size_t bytes)
 {
-    size_t bytes = slot->bytes;
-
-    if (packets != slot->count) {
-        bytes = 0;
-        for (size_t k = 0; k < packets; k++)
-            bytes += sender->packets[slot->first + k].iov_len;
-    }
     counter_add(&sender->stats->packets_out, packets);
     counter_add(&sender->stats->bytes_out, bytes);
     if (packets > 1)
         counter_add(&sender->stats->gso_messages, 1);
 }
 
-/* The first `packets` of a message are dealt with: what is left of it is the rest. */
-static void advance(struct udp_sender *sender, struct send_slot *slot, uint32_t packets)
+/* The first packet of a message is dealt with: what is left of it is the rest. */
+static void advance(struct udp_sender *sender, struct send_slot *slot)
 {
-    for (uint32_t k = 0; k < packets; k++)
-        slot->bytes -= sender->packets[slot->first + k].iov_len;
-    slot->first += packets;
-    slot->count -= packets;
+    const uint32_t pieces = first_pieces(sender, slot);
+
+    slot->bytes -= first_len(slot);
+    slot->first += pieces;
+    slot->pieces -= pieces;
+    slot->count--;
 }
 
 static int call_kernel(struct udp_sender *sender, size_t from, size_t count)
@@ -192,12 +248,12 @@ static bool send_singly(struct udp_sender *sender, size_t i)
     while (slot->count > 0) {
         make_header(sender, i, false);
         if (call_kernel(sender, i, 1) == 1)
-            count_sent(sender, slot, 1);
+            count_sent(sender, 1, first_len(slot));
         else if (socket_is_full(errno))
             return false;
         else
             counter_add(&sender->stats->send_errors, 1);
-        advance(sender, slot, 1);
+        advance(sender, slot);
     }
     return true;
 }
@@ -235,7 +291,7 @@ static size_t submit(struct udp_sender *sender)
         const int n = call_kernel(sender, done, sender->message_count - done);
 
         for (int k = 0; k < n; k++, done++)
-            count_sent(sender, &sender->out_slots[done], sender->out_slots[done].count);
+            count_sent(sender, sender->out_slots[done].count, sender->out_slots[done].bytes);
         if (n > 0)
             continue;
         const int error = errno;
@@ -248,18 +304,31 @@ static size_t submit(struct udp_sender *sender)
 
 static void clear_gathered(struct udp_sender *sender)
 {
-    sender->message_count = sender->packet_count = 0;
+    sender->message_count = sender->piece_count = sender->head_bytes = 0;
 }
 
 /* --- the queue for a full socket --------------------------------------------------------- */
 
-static void enqueue(struct udp_sender *sender, const struct send_slot *slot, usec_t now)
+static void copy_first(const struct udp_sender *sender, const struct send_slot *slot,
+                       struct queued_packet *q)
 {
-    for (uint32_t k = 0; k < slot->count; k++) {
-        const struct iovec *packet = &sender->packets[slot->first + k];
+    const uint32_t pieces = first_pieces(sender, slot);
 
+    q->len = 0;
+    for (uint32_t k = 0; k < pieces; k++) {
+        const struct iovec *piece = &sender->piece[slot->first + k];
+
+        if (piece->iov_len) /* an empty datagram may have no address at all */
+            memcpy(q->data + q->len, piece->iov_base, piece->iov_len);
+        q->len += piece->iov_len;
+    }
+}
+
+static void enqueue(struct udp_sender *sender, struct send_slot *slot, usec_t now)
+{
+    for (; slot->count; advance(sender, slot)) {
         if (sender->queue_count == UDP_PORT_QUEUE) {
-            counter_add(&sender->stats->dropped_queue_full, slot->count - k);
+            counter_add(&sender->stats->dropped_queue_full, slot->count);
             return;
         }
         struct queued_packet *q =
@@ -267,8 +336,7 @@ static void enqueue(struct udp_sender *sender, const struct send_slot *slot, use
         q->to = slot->to;
         q->local = slot->local;
         q->since = now;
-        q->len = packet->iov_len;
-        memcpy(q->data, packet->iov_base, packet->iov_len);
+        copy_first(sender, slot, q);
     }
 }
 
@@ -321,7 +389,7 @@ static uint32_t gather_queued(struct udp_sender *sender)
         const struct queued_packet *q =
             &sender->queue[(sender->queue_head + n) % UDP_PORT_QUEUE];
 
-        gather(sender, &q->to, &q->local, q->data, q->len);
+        add_piece(sender, gather(sender, &q->to, &q->local, q->len), q->data, q->len);
     }
     return n;
 }

@@ -356,6 +356,110 @@ static void forwarding_in_place_survives_the_next_receive_call(void)
     close_net();
 }
 
+/* --- packets in pieces -------------------------------------------------------------------- */
+
+/* A head of four bytes that is gone after the call, `len` bytes of data and a tail. */
+static void send_parts_to(const struct address *to, uint8_t tag, size_t len, size_t tail)
+{
+    static uint8_t copies[1024][UDP_DATAGRAM_MAX];
+    static size_t next;
+    uint8_t *data = copies[next++ % 1024];
+    uint8_t head[4] = {tag, 1, 2, 3};
+
+    memset(data, tag ^ 0xff, len);
+    udp_port_send_parts(net.a, to, NULL,
+                        &(struct udp_parts){{head, sizeof head}, {data, len}, tail});
+    memset(head, 0xee, sizeof head);
+}
+
+static void packets_of_a_head_and_data_are_one_gso_message(void)
+{
+    open_on("127.0.0.1", "127.0.0.1");
+    const struct address to = udp_port_address(net.b);
+
+    for (uint8_t i = 0; i < 5; i++)
+        send_parts_to(&to, i, i < 4 ? 1200 : 300, 0);
+    udp_port_flush(net.a);
+    receive(5);
+    for (uint8_t i = 0; i < 5; i++) {
+        T_EQ(net.arrival[i].len, i < 4 ? 1204 : 304);
+        T_EQ(net.arrival[i].first, i);
+        T_EQ(net.arrival[i].last, i ^ 0xff);
+    }
+    T_EQ(counter_get(&udp_port_stats(net.a)->gso_messages), 1);
+    T_EQ(counter_get(&udp_port_stats(net.a)->calls_out), 1);
+    T_EQ(counter_get(&udp_port_stats(net.a)->bytes_out), 4 * 1204 + 304);
+    close_net();
+}
+
+/* Equal in length, different in pieces: one run. */
+static void whole_packets_and_packets_in_pieces_share_a_message(void)
+{
+    open_on("127.0.0.1", "127.0.0.1");
+    const struct address to = udp_port_address(net.b);
+
+    send_to(&to, 0, 207);
+    send_parts_to(&to, 1, 203, 0);
+    send_parts_to(&to, 2, 200, 3);
+    send_to(&to, 3, 207);
+    send_parts_to(&to, 4, 0, 0); /* a head alone ends the run */
+    udp_port_flush(net.a);
+    receive(5);
+    for (uint8_t i = 0; i < 5; i++) {
+        T_EQ(net.arrival[i].len, i < 4 ? 207 : 4);
+        T_EQ(net.arrival[i].first, i);
+    }
+    T_EQ(net.arrival[1].last, 1 ^ 0xff);
+    T_EQ(net.arrival[2].last, 0);
+    T_EQ(counter_get(&udp_port_stats(net.a)->gso_messages), 1);
+    T_EQ(counter_get(&udp_port_stats(net.a)->calls_out), 1);
+    close_net();
+}
+
+static void any_piece_may_be_missing(void)
+{
+    static const struct udp_parts rows[] = {
+        {{bytes, 5}, {bytes, 0}, 0}, {{NULL, 0}, {bytes, 6}, 0}, {{NULL, 0}, {NULL, 0}, 3},
+        {{NULL, 0}, {NULL, 0}, 0},   {{bytes, 2}, {NULL, 0}, 1},
+    };
+    static const size_t lengths[] = {5, 6, 3, 0, 3};
+
+    open_on("127.0.0.1", "127.0.0.1");
+    const struct address to = udp_port_address(net.b);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        udp_port_send_parts(net.a, &to, NULL, &rows[i]);
+        udp_port_flush(net.a);
+        receive(i + 1);
+        T_EQ(net.arrival[i].len, lengths[i]);
+    }
+    close_net();
+}
+
+static void heads_of_any_number_and_size_arrive_whole(void)
+{
+    enum { COUNT = 200, HEAD = 1000 };
+    static uint8_t head[HEAD], data[HEAD];
+
+    open_on("127.0.0.1", "127.0.0.1");
+    const struct address to = udp_port_address(net.b);
+    for (size_t i = 0; i < COUNT; i++) {
+        memset(head, (uint8_t)i, HEAD);
+        udp_port_send_parts(net.a, &to, NULL,
+                            &(struct udp_parts){{head, HEAD}, {data, i % 7}, 0});
+    }
+    memset(head, 0xee, HEAD);
+    udp_port_flush(net.a);
+    receive(COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        T_EQ(net.arrival[i].len, HEAD + i % 7);
+        T_EQ(net.arrival[i].first, (uint8_t)i);
+    }
+    udp_port_send_parts(net.a, &to, NULL,
+                        &(struct udp_parts){{head, HEAD}, {bytes, UDP_DATAGRAM_MAX}, 0});
+    T_EQ(counter_get(&udp_port_stats(net.a)->send_errors), 1);
+    close_net();
+}
+
 /* --- a kernel that says no --------------------------------------------------------------- */
 
 /* What the stand-in for sendmmsg does next: errno values for calls, 0 lets one message through.
@@ -484,6 +588,40 @@ static void a_socket_that_fills_up_in_the_middle_of_a_run_loses_nothing(void)
     close_net();
 }
 
+static void send_run_in_pieces(uint8_t first, int count)
+{
+    const struct address to = udp_port_address(net.b);
+
+    for (int i = 0; i < count; i++)
+        send_parts_to(&to, (uint8_t)(first + i), 600, i % 2 ? 1 : 0);
+    udp_port_flush(net.a);
+}
+
+static void expect_run_in_pieces(uint8_t count)
+{
+    receive(count);
+    for (uint8_t i = 0; i < count; i++) {
+        T_EQ(net.arrival[i].len, 604 + i % 2);
+        T_EQ(net.arrival[i].first, i);
+        T_EQ(net.arrival[i].last, i % 2 ? 0 : i ^ 0xff);
+    }
+}
+
+static void packets_in_pieces_survive_a_refused_run_and_a_full_socket(void)
+{
+    /* Runs of two and one; the second is refused, then one packet goes, then the socket is
+     * full. */
+    static const int script[] = {0, EMSGSIZE, 0, EAGAIN, EAGAIN};
+
+    open_scripted(script, ARRAY_LEN(script), false);
+    send_run_in_pieces(0, 8);
+    send_run_in_pieces(8, 6);
+    expect_run_in_pieces(14);
+    T_EQ(counter_get(&udp_port_stats(net.a)->packets_out), 14);
+    T_EQ(counter_get(&udp_port_stats(net.a)->send_errors), 0);
+    close_net();
+}
+
 static void a_full_queue_drops_and_counts(void)
 {
     static int script[4096];
@@ -573,11 +711,16 @@ static const struct t_case cases[] = {
     T_CASE(a_wildcard_port_remembers_where_a_datagram_came_in),
     T_CASE(an_answer_leaves_from_the_address_that_was_asked),
     T_CASE(forwarding_in_place_survives_the_next_receive_call),
+    T_CASE(packets_of_a_head_and_data_are_one_gso_message),
+    T_CASE(whole_packets_and_packets_in_pieces_share_a_message),
+    T_CASE(any_piece_may_be_missing),
+    T_CASE(heads_of_any_number_and_size_arrive_whole),
     T_CASE(a_kernel_without_gso_is_asked_once),
     T_CASE(a_message_that_gso_cannot_carry_goes_packet_by_packet_this_time),
     T_CASE(an_unreachable_destination_costs_its_own_packets_alone),
     T_CASE(packets_wait_for_a_full_socket_and_keep_their_order),
     T_CASE(a_socket_that_fills_up_in_the_middle_of_a_run_loses_nothing),
+    T_CASE(packets_in_pieces_survive_a_refused_run_and_a_full_socket),
     T_CASE(a_full_queue_drops_and_counts),
     T_CASE(packets_that_waited_too_long_are_dropped_and_counted),
     T_CASE(a_port_in_use_is_an_error_with_its_errno),
