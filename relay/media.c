@@ -44,6 +44,12 @@ struct input_list {
     const struct address *from[INPUT_CHUNK];
 };
 
+/* Datagrams of one batch that are the guest's. */
+struct guest_list {
+    size_t count;
+    struct udp_datagram datagram[UDP_DELIVER_MAX];
+};
+
 struct media {
     struct media_context context;
     struct media_output output;
@@ -57,7 +63,9 @@ struct media {
     struct address last_from;
     struct peer *dirty;
     bool woken;
+    bool splicing; /* what is read now has come through the guest */
     struct input_list rtp, rtcp;
+    struct guest_list guest;
     struct media_stats stats;
 };
 
@@ -225,21 +233,31 @@ void media_emit_data(struct media *media, const struct peer *peer, struct span p
 
 /* --- datagrams ----------------------------------------------------------------------------------------- */
 
-static void on_stun(struct media *media, const struct udp_datagram *datagram, usec_t now)
+static bool has_guest(const struct media *media)
+{
+    return media->output.guest && !media->splicing;
+}
+
+static void serve_guest(struct media *media, usec_t now)
+{
+    if (media->guest.count)
+        media->output.guest(media->output.arg, media->guest.datagram, media->guest.count, now);
+    media->guest.count = 0;
+}
+
+static void give_guest(struct media *media, const struct udp_datagram *datagram, usec_t now)
+{
+    if (media->guest.count == UDP_DELIVER_MAX)
+        serve_guest(media, now);
+    media->guest.datagram[media->guest.count++] = *datagram;
+}
+
+static void answer_binding(struct media *media, const struct udp_datagram *datagram, usec_t now)
 {
     const struct span bytes = {datagram->data, datagram->len};
-    char ufrag[ICE_UFRAG_LEN + 1];
     uint8_t reply[STUN_BINDING_REPLY_MAX];
-    struct ufrag_entry *entry = NULL;
     size_t len = 0;
 
-    counter_add(&media->stats.stun_in, 1);
-    if (ice_message_ufrag(bytes, ufrag) == RC_OK)
-        HASH_FIND_STR(media->ufrags, ufrag, entry);
-    if (entry) {
-        peer_stun(entry->peer, bytes, &datagram->from, &datagram->local, now);
-        return;
-    }
     if (stun_binding_reply(&media->stun_budget, bytes, &datagram->from, now, reply, &len) ==
             REFUSAL_NONE &&
         len > 0) {
@@ -249,16 +267,54 @@ static void on_stun(struct media *media, const struct udp_datagram *datagram, us
     }
 }
 
+/* Whose check is it? Anything but a Binding request is nobody's and is not read to find out. */
+static struct peer *peer_checked(const struct media *media, struct span bytes)
+{
+    char ufrag[ICE_UFRAG_LEN + 1];
+    struct ufrag_entry *entry = NULL;
+
+    if (bytes.n < STUN_HEADER_LEN || load_be16(bytes.p) != STUN_BINDING_REQUEST)
+        return NULL;
+    if (ice_message_ufrag(bytes, ufrag) == RC_OK)
+        HASH_FIND_STR(media->ufrags, ufrag, entry);
+    return entry ? entry->peer : NULL;
+}
+
+static void on_stun(struct media *media, const struct udp_datagram *datagram, usec_t now)
+{
+    const struct span bytes = {datagram->data, datagram->len};
+    struct peer *peer = peer_checked(media, bytes);
+
+    counter_add(&media->stats.stun_in, 1);
+    if (peer)
+        peer_stun(peer, bytes, &datagram->from, &datagram->local, now);
+    else if (has_guest(media))
+        give_guest(media, datagram, now);
+    else
+        answer_binding(media, datagram, now);
+}
+
 static void on_dtls(struct media *media, const struct udp_datagram *datagram, usec_t now)
 {
     struct peer *peer = peer_from(media, &datagram->from);
 
     counter_add(&media->stats.dtls_in, 1);
-    if (!peer) {
+    if (peer)
+        peer_dtls(peer, (struct span){datagram->data, datagram->len}, now);
+    else if (has_guest(media))
+        give_guest(media, datagram, now);
+    else
         refuse(REFUSAL_DATAGRAM_NO_PEER);
-        return;
-    }
-    peer_dtls(peer, (struct span){datagram->data, datagram->len}, now);
+}
+
+static void on_channel_data(struct media *media, const struct udp_datagram *datagram,
+                            usec_t now)
+{
+    counter_add(&media->stats.channel_data_in, 1);
+    if (has_guest(media))
+        give_guest(media, datagram, now);
+    else
+        refuse(REFUSAL_DATAGRAM_UNKNOWN);
 }
 
 static void collect(struct media *media, struct input_list *list,
@@ -330,6 +386,9 @@ static void take_datagram(struct media *media, const struct udp_datagram *datagr
     case DATAGRAM_DTLS:
         on_dtls(media, datagram, now);
         break;
+    case DATAGRAM_CHANNEL_DATA:
+        on_channel_data(media, datagram, now);
+        break;
     case DATAGRAM_RTP:
         collect(media, &media->rtp, datagram);
         break;
@@ -342,7 +401,8 @@ static void take_datagram(struct media *media, const struct udp_datagram *datagr
     }
 }
 
-void media_input(struct media *media, struct udp_datagram *batch, size_t count, usec_t now)
+static void take_batch(struct media *media, const struct udp_datagram *batch, size_t count,
+                       usec_t now)
 {
     for (size_t i = 0; i < count; i++) {
         take_datagram(media, &batch[i], now);
@@ -353,6 +413,19 @@ void media_input(struct media *media, struct udp_datagram *batch, size_t count, 
     }
     take_rtp(media, &media->rtp, now);
     take_rtcp(media, &media->rtcp, now);
+}
+
+void media_input(struct media *media, struct udp_datagram *batch, size_t count, usec_t now)
+{
+    take_batch(media, batch, count, now);
+    serve_guest(media, now);
+}
+
+void media_splice(struct media *media, struct udp_datagram *batch, size_t count, usec_t now)
+{
+    media->splicing = true;
+    take_batch(media, batch, count, now);
+    media->splicing = false;
 }
 
 void media_flush(struct media *media, usec_t now)

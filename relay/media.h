@@ -16,6 +16,7 @@
 #include "core/timer.h"
 #include "core/udp_port.h"
 #include "relay/dtls.h"
+#include "relay/guest.h"
 #include "relay/ice.h"
 #include "relay/outbox.h"
 #include "relay/peer_clock.h"
@@ -27,7 +28,7 @@ struct media;
 
 /* Counters of one worker. */
 struct media_stats {
-    struct counter rtp_in, rtcp_in, stun_in, dtls_in;
+    struct counter rtp_in, rtcp_in, stun_in, dtls_in, channel_data_in;
     struct counter rtp_forwarded;  /* packets that left as part of a link, RTX not included */
     struct counter retransmitted;  /* answers to NACKs */
     struct counter nack_asked, pli_asked;
@@ -93,6 +94,9 @@ struct media_output {
     void (*data)(void *arg, uint64_t peer, struct span packet);
     /* For the peer `to` of another worker; copied. NULL: there is no other worker. */
     void (*remote)(void *arg, unsigned worker, uint64_t to, const struct media_remote *what);
+    /* Datagrams of a batch that are nobody's here, once a batch, behind the rest of it. NULL: there is no
+     * guest; plain Binding requests are then answered here. */
+    void (*guest)(void *arg, struct udp_datagram *batch, size_t count, usec_t now);
 };
 
 struct media_options {
@@ -119,6 +123,8 @@ void media_free(struct media *media);
 
 /* Datagrams from one read. Media may be changed in place. */
 void media_input(struct media *media, struct udp_datagram *batch, size_t count, usec_t now);
+/* The same for what the guest relays to its own server: nothing of it goes to the guest. */
+void media_splice(struct media *media, struct udp_datagram *batch, size_t count, usec_t now);
 /* Sends what the inputs and timers since the last flush have made. After each wakeup. */
 void media_flush(struct media *media, usec_t now);
 

@@ -155,12 +155,10 @@ static void close_data(const struct relay_peer *peer)
 
 /* --- start and stop -------------------------------------------------------------------------------- */
 
-/* A worker's sockets: the listed addresses or the wildcard, with the worker's own port. */
-static size_t listen_addresses(const struct relay_options *options, unsigned index,
+/* The listed addresses or the wildcard, with this port. */
+static size_t listen_addresses(const struct relay_options *options, uint16_t port,
                                struct address out[static RELAY_ADDRESSES_MAX])
 {
-    const uint16_t base = options->media_port ? options->media_port : options->port;
-    const uint16_t port = options->workers > 1 ? (uint16_t)(base + index) : options->port;
     size_t count = options->listen_count;
 
     memcpy(out, options->listen, count * sizeof *out);
@@ -171,6 +169,19 @@ static size_t listen_addresses(const struct relay_options *options, unsigned ind
     return count;
 }
 
+static uint16_t port_of_worker(const struct relay_options *options, unsigned index)
+{
+    const uint16_t base = options->media_port ? options->media_port : options->port;
+
+    return options->workers > 1 ? (uint16_t)(base + index) : options->port;
+}
+
+/* Clients of the guest look for it at `port`: the first worker has that, too. */
+static bool needs_port_of_guest(const struct relay_options *options, unsigned index)
+{
+    return index == 0 && options->guest && options->port != port_of_worker(options, 0);
+}
+
 static struct worker *other_worker(void *arg, unsigned index)
 {
     const struct relay *relay = arg;
@@ -178,15 +189,29 @@ static struct worker *other_worker(void *arg, unsigned index)
     return index < relay->workers ? relay->worker[index] : NULL;
 }
 
+static void explain(int rc, const struct address *failed, char error[static RELAY_ERROR_MAX])
+{
+    const char *why = rc == RC_SYS ? strerror(errno) : "no memory";
+    char text[ADDRESS_TEXT_MAX];
+
+    if (address_len(failed))
+        snprintf(error, RELAY_ERROR_MAX, "cannot listen on UDP %s: %s",
+                 address_format(failed, text, sizeof text), why);
+    else
+        snprintf(error, RELAY_ERROR_MAX, "cannot start a media thread: %s", why);
+}
+
 static int start_worker(struct relay *relay, unsigned index, char error[static RELAY_ERROR_MAX])
 {
     const struct relay_options *o = &relay->options;
-    struct address listen[RELAY_ADDRESSES_MAX], failed = {0};
-    char text[ADDRESS_TEXT_MAX];
+    struct address listen[RELAY_ADDRESSES_MAX], also[RELAY_ADDRESSES_MAX], failed = {0};
     const struct worker_options options = {
         .index = index,
         .listen = listen,
-        .listen_count = listen_addresses(o, index, listen),
+        .listen_count = listen_addresses(o, port_of_worker(o, index), listen),
+        .also = also,
+        .also_count =
+            needs_port_of_guest(o, index) ? listen_addresses(o, o->port, also) : 0,
         .buffer_bytes = o->buffer_bytes,
         .srtp_engine = o->libsrtp_only ? SRTP_ENGINE_LIBSRTP : SRTP_ENGINE_AUTO,
         .media =
@@ -202,6 +227,8 @@ static int start_worker(struct relay *relay, unsigned index, char error[static R
         .data = relay->hub ? on_worker_data : NULL,
         .other = o->workers > 1 ? other_worker : NULL,
         .arg = relay,
+        .guest = o->guest,
+        .guest_arg = o->guest_arg,
     };
 
     const int rc = worker_start(&relay->worker[index], &options, &failed);
@@ -209,9 +236,7 @@ static int start_worker(struct relay *relay, unsigned index, char error[static R
         relay->workers = index + 1;
         return RC_OK;
     }
-    snprintf(error, RELAY_ERROR_MAX, "cannot listen on UDP %s: %s",
-             address_format(&failed, text, sizeof text),
-             rc == RC_SYS ? strerror(errno) : "no memory");
+    explain(rc, &failed, error);
     return rc;
 }
 
@@ -590,7 +615,11 @@ struct address relay_address(const struct relay *relay)
 {
     struct address listen[RELAY_ADDRESSES_MAX];
 
-    (void)listen_addresses(&relay->options, 0, listen);
-    address_set_port(&listen[0], worker_port(relay->worker[0]));
+    (void)listen_addresses(&relay->options, worker_port(relay->worker[0]), listen);
     return listen[0];
+}
+
+uint16_t relay_worker_port(const struct relay *relay, unsigned index)
+{
+    return index < relay->workers ? worker_port(relay->worker[index]) : 0;
 }

@@ -14,6 +14,7 @@
 #include "core/loop.h"
 #include "core/refusal.h"
 #include "relay/codec.h"
+#include "relay/guest.h"
 #include "relay/quality.h"
 
 #define RELAY_WORKERS_MAX 64
@@ -37,6 +38,10 @@ struct relay_options {
     uint64_t max_bitrate;    /* cap of a sender's video, bit/s; 0: none */
     int buffer_bytes;        /* socket buffers, 0: 4 MB */
     bool libsrtp_only;       /* the portable SRTP engine even where the fast one works */
+    /* Somebody else on the same ports (relay/guest.h); then `port` is open too where the workers' own
+     * ports are others. NULL: nobody. */
+    media_guest_fn *guest;
+    void *guest_arg;
 };
 
 enum relay_peer_state { RELAY_PEER_CONNECTING, RELAY_PEER_CONNECTED, RELAY_PEER_FAILED };
@@ -66,6 +71,8 @@ void relay_unlink(struct relay_peer *a, struct relay_peer *b);
 void relay_peer_close(struct relay_peer *peer);
 
 uint32_t relay_peer_count(const struct relay *relay);
+/* The UDP port of a worker; 0: there is no such worker. */
+uint16_t relay_worker_port(const struct relay *relay, unsigned index);
 /* The UDP address that the first worker listens on, with its real port. */
 struct address relay_address(const struct relay *relay);
 

@@ -36,6 +36,15 @@ struct chunk_record {
 /* Under load. What a packet waits for it is half of that, far below what a jitter buffer sees. */
 #define WORKER_PACE 400
 
+enum { INLETS_MAX = 2 * RELAY_ADDRESSES_MAX };
+
+/* A datagram's way in: which socket it came through is what its answer must leave by. */
+struct inlet {
+    struct worker *worker;
+    struct udp_port *port;    /* owned */
+    struct address at, bound; /* with the real port; with port 0, as datagrams of media name it */
+};
+
 struct worker {
     char name[16];
     struct chunk *chunk[RELAY_WORKERS_MAX]; /* owned; NULL: nothing to hand over */
@@ -44,10 +53,9 @@ struct worker {
     struct loop *loop;
     struct backlog *commands; /* owned, of the control thread */
     struct backlog *events;   /* owned, of ours */
-    struct udp_port *port[RELAY_ADDRESSES_MAX];
-    struct inlet *inlet[RELAY_ADDRESSES_MAX];  /* owned */
-    struct address bound[RELAY_ADDRESSES_MAX]; /* port 0, as datagrams name it */
-    size_t port_count;
+    struct inlet inlet[INLETS_MAX]; /* the media's, then the guest's own */
+    size_t media_inlets, inlets;
+    struct media_guest guest; /* input NULL: none */
     struct srtp_engine *srtp;
     struct media *media;
     struct worker_options options;
@@ -55,11 +63,6 @@ struct worker {
     bool running;
 };
 
-/* A datagram's way in: which socket it came through is what its answer must leave by. */
-struct inlet {
-    struct worker *worker;
-    size_t index;
-};
 
 /* --- to other workers
  * ------------------------------------------------------------------------------- */
@@ -150,53 +153,63 @@ static void on_receive(void *arg, struct udp_datagram *batch, size_t count, usec
     const struct inlet *inlet = arg;
     struct worker *worker = inlet->worker;
 
-    if (worker->port_count > 1)
+    if (worker->media_inlets > 1)
         for (size_t i = 0; i < count; i++)
-            batch[i].local = worker->bound[inlet->index];
+            batch[i].local = inlet->bound;
     media_input(worker->media, batch, count, now);
+}
+
+static void flush_all(struct worker *worker, usec_t now)
+{
+    if (worker->guest.idle)
+        worker->guest.idle(worker->guest.arg, now);
+    media_flush(worker->media, now);
+    flush_chunks(worker);
 }
 
 static void on_idle(void *arg, usec_t now)
 {
     const struct inlet *inlet = arg;
 
-    media_flush(inlet->worker->media, now);
-    flush_chunks(inlet->worker);
+    flush_all(inlet->worker, now);
 }
 
 static struct udp_port *port_for(const struct worker *worker, const struct address *local)
 {
-    if (worker->port_count > 1)
-        for (size_t i = 0; i < worker->port_count; i++)
-            if (address_equal_ip(&worker->bound[i], local))
-                return worker->port[i];
-    return worker->port[0];
+    if (worker->media_inlets > 1)
+        for (size_t i = 0; i < worker->media_inlets; i++)
+            if (address_equal_ip(&worker->inlet[i].bound, local))
+                return worker->inlet[i].port;
+    return worker->inlet[0].port;
 }
 
 static void send_packet(void *arg, const struct address *to, const struct address *local,
                         const uint8_t *data, size_t len)
 {
     const struct worker *worker = arg;
+    const struct media_guest *guest = &worker->guest;
 
-    udp_port_send(port_for(worker, local), to, worker->port_count > 1 ? NULL : local, data, len);
+    if (guest->take && guest->take(guest->arg, to, local, (struct span){data, len},
+                                   loop_now(worker->loop)))
+        return;
+    udp_port_send(port_for(worker, local), to, worker->media_inlets > 1 ? NULL : local, data,
+                  len);
 }
 
 static void flush_ports(void *arg)
 {
     const struct worker *worker = arg;
 
-    for (size_t i = 0; i < worker->port_count; i++)
-        udp_port_flush(worker->port[i]);
+    for (size_t i = 0; i < worker->inlets; i++)
+        udp_port_flush(worker->inlet[i].port);
 }
 
 static void flush_later(void *arg)
 {
     struct worker *worker = arg;
 
-    if (!worker->media) /* asked for by its last words */
-        return;
-    media_flush(worker->media, loop_now(worker->loop));
-    flush_chunks(worker);
+    if (worker->media) /* else asked for by its last words */
+        flush_all(worker, loop_now(worker->loop));
 }
 
 static void wake(void *arg)
@@ -207,31 +220,99 @@ static void wake(void *arg)
         flush_later(worker);
 }
 
-static int open_ports(struct worker *worker, struct address *failed)
+static int open_inlet(struct worker *worker, const struct address *at, udp_receive_fn *receive)
 {
-    for (size_t i = 0; i < worker->options.listen_count; i++) {
-        const struct udp_port_options options = {
-            .at = worker->options.listen[i],
-            .buffer_bytes = worker->options.buffer_bytes,
-        };
-        struct inlet *inlet = malloc(sizeof *inlet);
+    struct inlet *inlet = &worker->inlet[worker->inlets];
+    const struct udp_port_options options = {
+        .at = *at,
+        .buffer_bytes = worker->options.buffer_bytes,
+    };
 
-        *failed = options.at;
-        if (!inlet)
-            return RC_NOMEM;
-        *inlet = (struct inlet){worker, i};
-        const int rc = udp_port_open(&worker->port[i], worker->loop, &options, on_receive,
-                                     on_idle, inlet);
-        if (rc != RC_OK) {
-            free(inlet);
-            return rc;
-        }
-        worker->inlet[i] = inlet;
-        worker->bound[i] = options.at;
-        address_set_port(&worker->bound[i], 0);
-        worker->port_count++;
-    }
+    inlet->worker = worker;
+    const int rc =
+        udp_port_open(&inlet->port, worker->loop, &options, receive, on_idle, inlet);
+    if (rc != RC_OK)
+        return rc;
+    inlet->at = udp_port_address(inlet->port);
+    inlet->bound = inlet->at;
+    address_set_port(&inlet->bound, 0);
+    worker->inlets++;
     return RC_OK;
+}
+
+/* --- the guest ------------------------------------------------------------------------------------- */
+
+/* Where a datagram came in, with the port. */
+static void name_local(const struct inlet *inlet, struct udp_datagram *datagram)
+{
+    if (address_len(&datagram->local))
+        address_set_port(&datagram->local, address_port(&inlet->at));
+    else
+        datagram->local = inlet->at;
+}
+
+/* What the media does not know: all of its sockets have one port. */
+static void on_guest_datagrams(void *arg, struct udp_datagram *batch, size_t count, usec_t now)
+{
+    struct worker *worker = arg;
+
+    for (size_t i = 0; i < count; i++)
+        name_local(&worker->inlet[0], &batch[i]);
+    worker->guest.input(worker->guest.arg, batch, count, now);
+}
+
+/* On a socket of the guest's own. */
+static void on_guest_receive(void *arg, struct udp_datagram *batch, size_t count, usec_t now)
+{
+    const struct inlet *inlet = arg;
+
+    for (size_t i = 0; i < count; i++)
+        name_local(inlet, &batch[i]);
+    inlet->worker->guest.input(inlet->worker->guest.arg, batch, count, now);
+}
+
+static bool is_inlet(const struct inlet *inlet, const struct address *local)
+{
+    return address_port(&inlet->at) == address_port(local) &&
+           (address_is_wildcard(&inlet->at) || address_equal_ip(&inlet->at, local));
+}
+
+void worker_send(struct worker *worker, const struct address *to, const struct address *local,
+                 const struct udp_parts *parts)
+{
+    size_t i = 0;
+
+    while (i < worker->inlets && !is_inlet(&worker->inlet[i], local))
+        i++;
+    if (i < worker->inlets)
+        udp_port_send_parts(worker->inlet[i].port, to, local, parts);
+}
+
+void worker_flush(struct worker *worker)
+{
+    flush_ports(worker);
+}
+
+void worker_splice(struct worker *worker, struct udp_datagram *batch, size_t count, usec_t now)
+{
+    media_splice(worker->media, batch, count, now);
+}
+
+struct loop *worker_loop(struct worker *worker)
+{
+    return worker->loop;
+}
+
+uint16_t worker_port(const struct worker *worker)
+{
+    return address_port(&worker->inlet[0].at);
+}
+
+static void close_guest(struct worker *worker)
+{
+    if (worker->guest.close)
+        worker->guest.close(worker->guest.arg);
+    worker->guest = (struct media_guest){.arg = NULL};
 }
 
 /* --- metrics ----------------------------------------------------------------------------------------- */
@@ -251,6 +332,7 @@ static void register_metrics(struct worker *worker)
         {"meetopia_datagrams_in_total", "kind=\"rtcp\"", "datagrams received", METRIC_COUNTER, &m->rtcp_in},
         {"meetopia_datagrams_in_total", "kind=\"stun\"", "datagrams received", METRIC_COUNTER, &m->stun_in},
         {"meetopia_datagrams_in_total", "kind=\"dtls\"", "datagrams received", METRIC_COUNTER, &m->dtls_in},
+        {"meetopia_datagrams_in_total", "kind=\"channel_data\"", "datagrams received", METRIC_COUNTER, &m->channel_data_in},
         {"meetopia_rtp_forwarded_total", "", "RTP packets given to a partner's track", METRIC_COUNTER, &m->rtp_forwarded},
         {"meetopia_rtp_unlinked_total", "", "RTP packets of clients without a partner", METRIC_COUNTER, &m->unlinked},
         {"meetopia_rtp_codec_mismatch_total", "", "RTP packets that the partner cannot decode", METRIC_COUNTER, &m->codec_mismatch},
@@ -266,8 +348,8 @@ static void register_metrics(struct worker *worker)
                       "messages to another media thread that was too far behind", METRIC_COUNTER,
                       &worker->chunks_lost);
 
-    for (size_t i = 0; i < worker->port_count; i++) {
-        struct udp_port_stats *u = udp_port_stats(worker->port[i]);
+    for (size_t i = 0; i < worker->inlets; i++) {
+        struct udp_port_stats *u = udp_port_stats(worker->inlet[i].port);
 
         (void)metrics_add("meetopia_udp_packets_in_total", "", "UDP packets received", METRIC_COUNTER, &u->packets_in);
         (void)metrics_add("meetopia_udp_packets_out_total", "", "UDP packets sent", METRIC_COUNTER, &u->packets_out);
@@ -288,8 +370,8 @@ static void forget_metrics(struct worker *worker)
     if (worker->media)
         metrics_remove(media_stats(worker->media), sizeof(struct media_stats));
     metrics_remove(&worker->chunks_lost, sizeof worker->chunks_lost);
-    for (size_t i = 0; i < worker->port_count; i++)
-        metrics_remove(udp_port_stats(worker->port[i]), sizeof(struct udp_port_stats));
+    for (size_t i = 0; i < worker->inlets; i++)
+        metrics_remove(udp_port_stats(worker->inlet[i].port), sizeof(struct udp_port_stats));
 }
 
 /* --- events --------------------------------------------------------------------------------------------- */
@@ -364,6 +446,7 @@ static void *thread_main(void *arg)
     loop_run(worker->loop);
     media_free(worker->media); /* says goodbye to every peer, on this thread's crypto */
     worker->media = NULL;
+    close_guest(worker); /* by whom some of the goodbyes go */
     return NULL;
 }
 
@@ -374,10 +457,9 @@ static void destroy(struct worker *worker)
 
     forget_metrics(worker);
     media_free(worker->media);
-    for (size_t i = 0; i < worker->port_count; i++) {
-        udp_port_close(worker->port[i]);
-        free(worker->inlet[i]);
-    }
+    close_guest(worker);
+    for (size_t i = 0; i < worker->inlets; i++)
+        udp_port_close(worker->inlet[i].port);
     srtp_engine_free(worker->srtp);
     backlog_free(worker->commands);
     backlog_free(worker->events);
@@ -405,15 +487,10 @@ static int start_thread(struct worker *worker)
     return RC_OK;
 }
 
-int worker_start(struct worker **out, const struct worker_options *options,
-                 struct address *failed)
+static int make_media(struct worker *worker)
 {
-    struct worker *worker = calloc(1, sizeof *worker);
-    if (!worker)
-        return RC_NOMEM;
-    worker->options = *options;
-    snprintf(worker->name, sizeof worker->name, "worker%u", options->index);
-
+    const struct worker_options *options = &worker->options;
+    struct media_options media = options->media;
     const struct media_output output = {
         .arg = worker,
         .sink = {worker, send_packet, flush_ports},
@@ -421,23 +498,66 @@ int worker_start(struct worker **out, const struct worker_options *options,
         .event = on_event,
         .data = options->data ? on_data : NULL,
         .remote = options->other ? hand_over : NULL,
+        .guest = options->guest ? on_guest_datagrams : NULL,
     };
+
+    const int rc = srtp_engine_create(&worker->srtp, options->srtp_engine);
+    if (rc != RC_OK)
+        return rc;
+    media.srtp = worker->srtp;
+    media.timers = loop_timers(worker->loop);
+    return media_create(&worker->media, &media, &output);
+}
+
+static int open_ports(struct worker *worker, struct address *failed)
+{
+    const struct worker_options *o = &worker->options;
+    const size_t also = o->guest ? o->also_count : 0;
+    int rc = RC_OK;
+
+    for (size_t i = 0; rc == RC_OK && i < o->listen_count; i++) {
+        *failed = o->listen[i];
+        rc = open_inlet(worker, failed, on_receive);
+    }
+    worker->media_inlets = worker->inlets;
+    for (size_t i = 0; rc == RC_OK && i < also; i++) {
+        *failed = o->also[i];
+        rc = open_inlet(worker, failed, on_guest_receive);
+    }
+    return rc;
+}
+
+static int make_guest(struct worker *worker)
+{
+    const struct worker_options *o = &worker->options;
+
+    return o->guest ? o->guest(o->guest_arg, o->index, worker, &worker->guest) : RC_OK;
+}
+
+int worker_start(struct worker **out, const struct worker_options *options,
+                 struct address *failed)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+
+    *failed = (struct address){0};
+    if (!worker)
+        return RC_NOMEM;
+    worker->options = *options;
+    snprintf(worker->name, sizeof worker->name, "worker%u", options->index);
+
     int rc = loop_create(&worker->loop, worker->name, options->mailbox_capacity);
     if (rc == RC_OK)
         rc = backlog_create(&worker->commands, options->control, worker->loop, 0);
     if (rc == RC_OK)
         rc = backlog_create(&worker->events, worker->loop, options->control, 0);
     if (rc == RC_OK)
-        rc = srtp_engine_create(&worker->srtp, options->srtp_engine);
-    if (rc == RC_OK) {
-        struct media_options media = options->media;
-
-        media.srtp = worker->srtp;
-        media.timers = loop_timers(worker->loop);
-        rc = media_create(&worker->media, &media, &output);
-    }
+        rc = make_media(worker);
     if (rc == RC_OK)
         rc = open_ports(worker, failed);
+    if (rc == RC_OK) {
+        *failed = (struct address){0};
+        rc = make_guest(worker);
+    }
     if (rc == RC_OK) {
         register_metrics(worker);
         rc = start_thread(worker);
@@ -466,13 +586,6 @@ void worker_free(struct worker *worker)
         return;
     worker_stop(worker);
     destroy(worker);
-}
-
-uint16_t worker_port(const struct worker *worker)
-{
-    const struct address address = udp_port_address(worker->port[0]);
-
-    return address_port(&address);
 }
 
 /* --- messages -------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #define RELAY_WORKER_H
 
 #include "core/loop.h"
+#include "relay/guest.h"
 #include "relay/media.h"
 #include "relay/relay.h"
 
@@ -15,8 +16,10 @@ struct worker;
 
 struct worker_options {
     unsigned index;
-    const struct address *listen; /* borrowed for the call; ports are set */
+    const struct address *listen; /* borrowed for the call; ports are set, all to the same */
     size_t listen_count;
+    const struct address *also; /* the same, of the guest alone; another port */
+    size_t also_count;
     int buffer_bytes;
     uint32_t mailbox_capacity; /* 0: LOOP_MAILBOX_DEFAULT */
     enum srtp_engine_kind srtp_engine;
@@ -29,19 +32,18 @@ struct worker_options {
     /* The worker of that index; NULL while there is none. Called once all of them run. */
     struct worker *(*other)(void *arg, unsigned index);
     void *arg;
+    media_guest_fn *guest; /* NULL: none */
+    void *guest_arg;
 };
 
 /* Binds, then starts the thread. RC_SYS with errno; `failed` is the address that could not be
- * bound. */
+ * bound, AF_UNSPEC when it was something else. */
 int worker_start(struct worker **out, const struct worker_options *options,
                  struct address *failed);
 /* Closes the peers, ends the thread, waits for it. Other workers may still post to it. */
 void worker_stop(struct worker *worker);
 /* Once every worker is stopped; no event comes any more. NULL is fine. */
 void worker_free(struct worker *worker);
-
-/* The port that it really has. */
-uint16_t worker_port(const struct worker *worker);
 
 /* All of these: control thread; done in order. RC_NOMEM; RC_FULL when the worker is behind. An end,
  * a link and its end wait then and are done all the same, unless 65536 of them wait already. */
