@@ -43,7 +43,8 @@ struct greeter {
     uint32_t count;
 };
 
-/* --- ends ----------------------------------------------------------------------------------- */
+/* --- ends -----------------------------------------------------------------------------------
+ */
 
 /* Frees it, but not its connection. */
 static void forget(struct guest *guest)
@@ -86,7 +87,8 @@ static void on_late(void *arg, struct ward_entry *entry)
     refuse_and_drop(guest, guest->stream.tls ? REFUSAL_TLS_FAILED : REFUSAL_REQUEST_TIMEOUT);
 }
 
-/* --- recognising ---------------------------------------------------------------------------- */
+/* --- recognising ----------------------------------------------------------------------------
+ */
 
 /* The protocol that takes these first bytes, or in `more` whether more of them could decide. */
 static const struct listener_protocol *recognise(const struct greeter *greeter,
@@ -134,7 +136,8 @@ static void hand_over(struct guest *guest, const struct listener_protocol *proto
     free(inside);
 }
 
-/* --- waiting -------------------------------------------------------------------------------- */
+/* --- waiting --------------------------------------------------------------------------------
+ */
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
 
@@ -178,7 +181,8 @@ static void have_enough(struct guest *guest)
     guest->peeked = 0;
 }
 
-/* How many bytes lie there, with a copy of the first of them; 0: not now, or the guest is gone. */
+/* How many bytes lie there, with a copy of the first of them; 0: not now, or the guest is gone.
+ */
 static size_t look(struct guest *guest, uint8_t *buf, size_t size)
 {
     const ssize_t n = recv(guest->stream.fd, buf, size, MSG_PEEK | MSG_DONTWAIT);
@@ -191,7 +195,8 @@ static size_t look(struct guest *guest, uint8_t *buf, size_t size)
     return 0;
 }
 
-/* --- inside TLS ----------------------------------------------------------------------------- */
+/* --- inside TLS -----------------------------------------------------------------------------
+ */
 
 static void read_inside(struct guest *guest)
 {
@@ -253,7 +258,8 @@ static void begin_tls(struct guest *guest)
     shake_hands(guest);
 }
 
-/* --- outside -------------------------------------------------------------------------------- */
+/* --- outside --------------------------------------------------------------------------------
+ */
 
 static void look_at_first(struct guest *guest)
 {
@@ -296,8 +302,8 @@ static void look_at_proxy(struct guest *guest)
         want_more(guest, n, need);
         return;
     }
-    if (rc != RC_OK || recv(guest->stream.fd, bytes, header.len, MSG_DONTWAIT) !=
-                           (ssize_t)header.len) {
+    if (rc != RC_OK ||
+        recv(guest->stream.fd, bytes, header.len, MSG_DONTWAIT) != (ssize_t)header.len) {
         refuse_and_drop(guest, REFUSAL_PROXY_HEADER);
         return;
     }
@@ -327,7 +333,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     loop_leave(loop);
 }
 
-/* --- life ----------------------------------------------------------------------------------- */
+/* --- life -----------------------------------------------------------------------------------
+ */
 
 static bool is_proxy(const struct greeter *greeter, const struct address *from)
 {
@@ -337,7 +344,8 @@ static bool is_proxy(const struct greeter *greeter, const struct address *from)
     return false;
 }
 
-int greeter_create(struct greeter **out, struct loop *loop, const struct greeter_options *options)
+int greeter_create(struct greeter **out, struct loop *loop,
+                   const struct greeter_options *options)
 {
     struct greeter *greeter = calloc(1, sizeof *greeter);
 

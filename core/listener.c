@@ -29,8 +29,8 @@ enum {
 #define ACCEPT_PAUSE MSEC(200)
 #define ACCEPT_LOG_INTERVAL SEC(10)
 
-/* A connection that was released: its output is on its way, or our side is shut down and theirs is
- * awaited. Before that, it is the greeter's, then its protocol's. */
+/* A connection that was released: its output is on its way, or our side is shut down and theirs
+ * is awaited. Before that, it is the greeter's, then its protocol's. */
 struct leaving {
     struct ward_entry entry;
     struct listener *listener;      /* borrowed */
@@ -106,9 +106,8 @@ static void accept_greeted(struct listener *listener, const struct greeting *gre
 {
     const struct listener_protocol *protocol = greeting->protocol;
     const bool tls = greeting->stream.tls != NULL;
-    struct bufferevent *connection =
-        tls ? new_tls(listener, greeting->stream, greeting->first)
-            : new_plain(listener, greeting->stream.fd);
+    struct bufferevent *connection = tls ? new_tls(listener, greeting->stream, greeting->first)
+                                         : new_plain(listener, greeting->stream.fd);
 
     if (!connection) {
         listener_forget(listener);

@@ -3,9 +3,9 @@
  *
  * Glue: sockets, libevent, OpenSSL. Belongs to the thread of its loop. A connection that says
  * nothing recognisable within first_bytes_timeout is closed. When a TLS context is set, a TLS
- * ClientHello is answered on the same port and the protocol is recognised again inside. Connections
- * from the listed proxies begin with a PROXY protocol header, before TLS or anything else; from
- * others such a header is an unknown protocol.
+ * ClientHello is answered on the same port and the protocol is recognised again inside.
+ * Connections from the listed proxies begin with a PROXY protocol header, before TLS or
+ * anything else; from others such a header is an unknown protocol.
  *
  * Until it is understood (core/greeter.h) a connection costs a descriptor and about 300 bytes.
  * Afterwards the listener holds nothing for it but its number. When the process runs out of
@@ -38,10 +38,10 @@ enum recognition { RECOGNISED_NO, RECOGNISED_MORE, RECOGNISED_YES };
  * ends it with listener_release, now or later. It sets its callbacks and enables reading; when
  * it returns and there are bytes in the input, the read callback runs by itself.
  *
- * take, where there is one, is called in place of accept: it owns the connection without any event
- * loop around it, so that it can be given to another thread. `first` are bytes that have been read
- * off it, valid for the call. The connection counts until listener_forget, which follows once it is
- * closed. */
+ * take, where there is one, is called in place of accept: it owns the connection without any
+ * event loop around it, so that it can be given to another thread. `first` are bytes that have
+ * been read off it, valid for the call. The connection counts until listener_forget, which
+ * follows once it is closed. */
 struct listener_protocol {
     const char *name;
     enum recognition (*recognise)(const uint8_t *first, size_t n);

@@ -79,8 +79,8 @@ static void read_inet6(struct address *out, const uint8_t *ip, const uint8_t *po
     (void)address_from_sockaddr(out, (const struct sockaddr *)&in6, sizeof in6);
 }
 
-/* Source address, destination address, source port, destination port. Returns how many bytes they
- * take, or RC_BAD. */
+/* Source address, destination address, source port, destination port. Returns how many bytes
+ * they take, or RC_BAD. */
 static int read_addresses(struct proxy_header *out, uint8_t family, struct span body)
 {
     switch (family) {

@@ -16,7 +16,8 @@ int stream_begin_tls(struct stream *stream, SSL_CTX *context)
         ERR_clear_error();
         return RC_NOMEM;
     }
-    /* Browsers close without a close_notify; idle connections must not hold 32 kB of buffers. */
+    /* Browsers close without a close_notify; idle connections must not hold 32 kB of buffers.
+     */
     SSL_set_options(tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_set_mode(tls, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                           SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -119,7 +120,8 @@ int stream_sample(const struct stream *stream, struct stream_sample *out)
         .acked = info.tcpi_bytes_acked,
         .delivery_rate = info.tcpi_delivery_rate * 8,
         .unsent = info.tcpi_notsent_bytes,
-        .in_flight = info.tcpi_unacked * info.tcpi_snd_mss,
+        .in_flight =
+            (uint32_t)(info.tcpi_bytes_sent - info.tcpi_bytes_retrans - info.tcpi_bytes_acked),
         .rtt = info.tcpi_rtt,
         .rtt_min = info.tcpi_min_rtt == UINT32_MAX ? 0 : info.tcpi_min_rtt,
         .app_limited = info.tcpi_delivery_rate_app_limited,

@@ -2,8 +2,8 @@
  * core/ward.h - things that have the same patience, in the order of their deadlines, with one
  * timer for the first of them.
  *
- * Sans-IO. An entry is embedded in what waits; the ward holds pointers and allocates nothing. One
- * thread.
+ * Sans-IO. An entry is embedded in what waits; the ward holds pointers and allocates nothing.
+ * One thread.
  */
 #ifndef CORE_WARD_H
 #define CORE_WARD_H

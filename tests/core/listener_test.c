@@ -15,8 +15,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* A port that speaks ALFA, which echoes, BETA, which is released with a long answer, and TAKE, which
- * takes the connection away. */
+/* A port that speaks ALFA, which echoes, BETA, which is released with a long answer, and TAKE,
+ * which takes the connection away. */
 
 enum { HELD_MAX = 16, ANSWER = 3 << 20 };
 

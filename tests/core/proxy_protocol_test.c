@@ -68,8 +68,8 @@ static void a_v4_client_is_read(void)
 
 static void a_v6_client_is_read_and_a_mapped_one_is_v4(void)
 {
-    static const uint8_t v6[36] = {0x20, 0x01, 0x0d, 0xb8, [15] = 7, [31] = 1, [32] = 0x12,
-                                   0x34, 0x01, 0xbb};
+    static const uint8_t v6[36] = {
+        0x20, 0x01, 0x0d, 0xb8, [15] = 7, [31] = 1, [32] = 0x12, 0x34, 0x01, 0xbb};
     static const uint8_t mapped[36] = {
         [10] = 0xff, 0xff, 192, 0, 2, 9, [31] = 1, [32] = 0, 80, 0, 81};
     struct proxy_header out;

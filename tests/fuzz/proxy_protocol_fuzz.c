@@ -1,5 +1,5 @@
-/* Fuzzes proxy_protocol_parse(): what is read lies inside, and the answer does not depend on how the
- * bytes came in pieces. */
+/* Fuzzes proxy_protocol_parse(): what is read lies inside, and the answer does not depend on
+ * how the bytes came in pieces. */
 #include "core/proxy_protocol.h"
 
 #include <stdlib.h>
@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const int piece = parse(data, n, &part, &need);
         if (piece != RC_AGAIN) {
             MUST(piece == rc);
-            MUST(piece != RC_OK || (part.len == whole.len && part.has_client == whole.has_client));
+            MUST(piece != RC_OK ||
+                 (part.len == whole.len && part.has_client == whole.has_client));
             return 0;
         }
         MUST(need > n);
