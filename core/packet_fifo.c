@@ -111,6 +111,6 @@ void packet_fifo_pop(struct packet_fifo *fifo)
     if (fifo->count)
         return;
     fifo->start = fifo->end = 0;
-    if (fifo->size > PACKET_FIFO_SMALL)
+    if (fifo->size > PACKET_FIFO_KEPT)
         packet_fifo_clear(fifo);
 }

@@ -9,7 +9,8 @@
 
 #include "core/base.h"
 
-#define PACKET_FIFO_SMALL 8192 /* kept while empty */
+#define PACKET_FIFO_SMALL 2048  /* to begin with */
+#define PACKET_FIFO_KEPT 32768 /* no more than that is kept while empty */
 
 struct packet_fifo {
     uint8_t *buffer; /* owned */

@@ -35,7 +35,7 @@ struct gate {
 };
 
 struct stream_leg {
-    struct stream_leg_stats *stats; /* borrowed */
+    struct stream_legs *legs; /* borrowed */
     struct packet_fifo control, picture;
     struct rtp_streams streams;
     struct leg_rate rate;
@@ -45,27 +45,28 @@ struct stream_leg {
     bool letting;  /* put's own gate: the frame that comes in was let in */
     uint32_t asks; /* SSRCs whose owner asks the gate: mask of places in `asking` */
     uint32_t asking[8];
-    size_t out_start, out_end; /* of `out`: given to be written, not taken yet */
-    uint8_t out[STREAM_LEG_CHUNK];
+    uint8_t *left;    /* owned: the rest of a write that was not taken whole; NULL: none */
+    size_t left_len;
+    struct span out; /* of the write under way */
 };
 
-void stream_leg_stats_init(struct stream_leg_stats *stats)
+void stream_legs_init(struct stream_legs *legs)
 {
     static const uint64_t bounds[] = {MSEC(1),   MSEC(5),   MSEC(10),  MSEC(20),
                                       MSEC(50),  MSEC(100), MSEC(150), MSEC(200),
                                       MSEC(300), MSEC(500), SEC(1),    SEC(2)};
 
-    *stats = (struct stream_leg_stats){.frames_dropped = {0}};
-    histogram_init(&stats->queue, bounds, ARRAY_LEN(bounds), 1e-6);
+    memset(legs, 0, sizeof *legs);
+    histogram_init(&legs->queue, bounds, ARRAY_LEN(bounds), 1e-6);
 }
 
-int stream_leg_create(struct stream_leg **out, struct stream_leg_stats *stats)
+int stream_leg_create(struct stream_leg **out, struct stream_legs *legs)
 {
     struct stream_leg *leg = calloc(1, sizeof *leg);
 
     if (!leg)
         return RC_NOMEM;
-    leg->stats = stats;
+    leg->legs = legs;
     packet_fifo_init(&leg->control, CONTROL_LIMIT);
     packet_fifo_init(&leg->picture, PICTURE_LIMIT);
     *out = leg;
@@ -78,6 +79,7 @@ void stream_leg_free(struct stream_leg *leg)
         return;
     packet_fifo_clear(&leg->control);
     packet_fifo_clear(&leg->picture);
+    free(leg->left);
     free(leg);
 }
 
@@ -93,7 +95,7 @@ static usec_t drain_time(const struct stream_leg *leg, size_t bytes)
 
 static size_t waiting(const struct stream_leg *leg)
 {
-    return leg->out_end - leg->out_start + leg->control.bytes + leg->picture.bytes;
+    return leg->left_len + leg->control.bytes + leg->picture.bytes;
 }
 
 static usec_t age_of_first(const struct packet_fifo *fifo, usec_t now)
@@ -157,7 +159,7 @@ static void shut(struct stream_leg *leg, usec_t now)
         gate->penalty = REOPEN_MAX;
     gate->shut = true;
     gate->reopens = now + gate->penalty;
-    counter_add(&leg->stats->gates_shut, 1);
+    counter_add(&leg->legs->gates_shut, 1);
 }
 
 bool stream_leg_admits(struct stream_leg *leg, usec_t now)
@@ -174,7 +176,7 @@ bool stream_leg_admits(struct stream_leg *leg, usec_t now)
         shut(leg, now);
     }
     if (gate->shut)
-        counter_add(&leg->stats->frames_dropped, 1);
+        counter_add(&leg->legs->frames_dropped, 1);
     return !gate->shut;
 }
 
@@ -215,7 +217,7 @@ static int put(struct stream_leg *leg, struct packet_fifo *fifo,
     if (rc == RC_OK)
         leg->put += parts->head.n + parts->data.n + parts->tail;
     else
-        counter_add(&leg->stats->packets_overflow, 1);
+        counter_add(&leg->legs->packets_overflow, 1);
     return rc;
 }
 
@@ -250,7 +252,7 @@ void stream_leg_sample(struct stream_leg *leg, const struct stream_sample *sampl
     const usec_t delay = stream_leg_delay(leg, now);
     leg_rate_sample(&leg->rate, sample, waiting(leg) > leg->put, delay, now);
     leg->put = 0;
-    histogram_observe(&leg->stats->queue, delay);
+    histogram_observe(&leg->legs->queue, delay);
 }
 
 uint32_t stream_leg_unsent_max(const struct stream_leg *leg)
@@ -290,7 +292,7 @@ static void drop_stale_sound(struct stream_leg *leg, usec_t now)
     while (packet_fifo_first(&leg->control, &item) && item.note.tag == TAG_SOUND &&
            now - item.note.when > STREAM_LEG_STALE_SOUND) {
         packet_fifo_pop(&leg->control);
-        counter_add(&leg->stats->packets_stale, 1);
+        counter_add(&leg->legs->packets_stale, 1);
     }
 }
 
@@ -299,50 +301,67 @@ static void drop_stale_picture(struct stream_leg *leg, usec_t now)
 {
     if (age_of_first(&leg->picture, now) <= STREAM_LEG_STALE_PICTURE)
         return;
-    counter_add(&leg->stats->packets_stale, leg->picture.count);
+    counter_add(&leg->legs->packets_stale, leg->picture.count);
     packet_fifo_clear(&leg->picture);
     leg->gate.frame_bytes = 0;
     shut(leg, now);
 }
 
-/* Whole packets, as long as they begin within `most` bytes and fit. */
-static void take_from(struct stream_leg *leg, struct packet_fifo *fifo, size_t most)
+/* Whole packets, as long as they begin within `most` bytes and fit: how much there is then. */
+static size_t take_from(struct stream_leg *leg, struct packet_fifo *fifo, size_t n, size_t most)
 {
+    struct stream_legs *legs = leg->legs;
     struct packet_item item;
 
-    while (leg->out_end < most && packet_fifo_first(fifo, &item) &&
-           sizeof leg->out - leg->out_end >= item.bytes.n) {
-        memcpy(leg->out + leg->out_end, item.bytes.p, item.bytes.n);
-        leg->out_end += item.bytes.n;
+    while (n < most && packet_fifo_first(fifo, &item) && sizeof legs->out - n >= item.bytes.n) {
+        memcpy(legs->out + n, item.bytes.p, item.bytes.n);
+        n += item.bytes.n;
         packet_fifo_pop(fifo);
     }
+    return n;
 }
 
-static void fill(struct stream_leg *leg, usec_t now)
+static struct span fill(struct stream_leg *leg, usec_t now)
 {
     const size_t most = budget(leg);
+    size_t n = 0;
 
-    leg->out_start = leg->out_end = 0;
-    if (most == 0)
-        return;
-    drop_stale_sound(leg, now);
-    drop_stale_picture(leg, now);
-    take_from(leg, &leg->control, most);
+    if (most > 0) {
+        drop_stale_sound(leg, now);
+        drop_stale_picture(leg, now);
+        n = take_from(leg, &leg->control, 0, most);
+    }
     if (leg->control.count == 0)
-        take_from(leg, &leg->picture, most);
+        n = take_from(leg, &leg->picture, n, most);
+    return (struct span){leg->legs->out, n};
 }
 
+/* What was refused is offered again, budget or not: TLS has it encrypted already. */
 struct span stream_leg_next(struct stream_leg *leg, usec_t now)
 {
-    if (leg->out_start == leg->out_end)
-        fill(leg, now);
-    return (struct span){leg->out + leg->out_start, leg->out_end - leg->out_start};
+    leg->out = leg->left ? (struct span){leg->left, leg->left_len} : fill(leg, now);
+    return leg->out;
 }
 
-void stream_leg_took(struct stream_leg *leg, size_t n)
+int stream_leg_took(struct stream_leg *leg, size_t n)
 {
-    leg->out_start += n;
+    const struct span rest = {leg->out.p + n, leg->out.n - n};
+
     leg->sample.unsent += (uint32_t)n; /* until the next sample says better */
+    if (leg->left && rest.n)
+        memmove(leg->left, rest.p, rest.n);
+    if (!leg->left && rest.n) {
+        leg->left = malloc(rest.n);
+        if (!leg->left)
+            return RC_NOMEM;
+        memcpy(leg->left, rest.p, rest.n);
+    }
+    leg->left_len = rest.n;
+    if (rest.n == 0) {
+        free(leg->left);
+        leg->left = NULL;
+    }
+    return RC_OK;
 }
 
 bool stream_leg_is_shut(const struct stream_leg *leg)

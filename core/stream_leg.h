@@ -36,10 +36,11 @@
 #define STREAM_LEG_PACE MSEC(5) /* who waits for the path to drain comes again so soon */
 #define STREAM_LEG_CHUNK 16384  /* bytes of one write at most */
 
-struct stream_leg; /* opaque; about 18 kB, and what waits: 256 kB at most */
+struct stream_leg; /* opaque; 1.5 kB, and what waits: 256 kB at most */
 
-/* Of all legs of a thread; the owner registers them on /metrics. */
-struct stream_leg_stats {
+/* What all legs of a thread share; the owner registers the numbers on /metrics. */
+struct stream_legs {
+    uint8_t out[STREAM_LEG_CHUNK]; /* private: of the write under way */
     struct histogram queue; /* microseconds that a packet would wait, each time that it is
                              * looked at */
     struct counter frames_dropped;   /* pictures, by the gate */
@@ -48,10 +49,10 @@ struct stream_leg_stats {
     struct counter packets_overflow; /* no room: a leg that does not move at all */
 };
 
-void stream_leg_stats_init(struct stream_leg_stats *stats);
+void stream_legs_init(struct stream_legs *legs);
 
-/* `stats` is borrowed. RC_NOMEM. */
-int stream_leg_create(struct stream_leg **out, struct stream_leg_stats *stats);
+/* `legs` is borrowed. RC_NOMEM. */
+int stream_leg_create(struct stream_leg **out, struct stream_legs *legs);
 void stream_leg_free(struct stream_leg *leg); /* NULL is fine */
 
 enum stream_leg_kind {
@@ -75,11 +76,12 @@ int stream_leg_put(struct stream_leg *leg, const struct packet_parts *parts, use
 
 /* The newest of the connection, before each write. */
 void stream_leg_sample(struct stream_leg *leg, const struct stream_sample *sample, usec_t now);
-/* What to write now; n 0: nothing, or the kernel has enough. Valid until the next call, and the
- * same bytes come first again until they are taken. */
+/* What to write now; n 0: nothing, or the kernel has enough. Valid until stream_leg_took, which has to
+ * follow before anything else of this thread's legs is called. */
 struct span stream_leg_next(struct stream_leg *leg, usec_t now);
-/* The first n of them were written. */
-void stream_leg_took(struct stream_leg *leg, size_t n);
+/* The first n of them, 0 maybe, were written; the others come first the next time. RC_NOMEM: they are
+ * lost, and with them the stream. */
+int stream_leg_took(struct stream_leg *leg, size_t n);
 
 /* Is there anything to write? */
 bool stream_leg_waits(const struct stream_leg *leg);

@@ -30,11 +30,10 @@ enum stream_pump_result stream_pump(struct stream *stream, struct stream_leg *le
         if (bytes.n == 0)
             break;
         const long n = stream_write(stream, bytes.p, bytes.n, &wants);
+        if (n == 0 || n == RC_SYS || stream_leg_took(leg, n > 0 ? (size_t)n : 0) != RC_OK)
+            return STREAM_PUMP_BROKEN;
         if (n == RC_AGAIN)
             break;
-        if (n <= 0)
-            return STREAM_PUMP_BROKEN;
-        stream_leg_took(leg, (size_t)n);
     }
     return stream_leg_waits(leg) ? STREAM_PUMP_LATER : STREAM_PUMP_DONE;
 }

@@ -332,7 +332,7 @@ int ice_streams_create(struct ice_streams **out, struct loop *loop,
     TAILQ_INIT(&streams->writing);
     timer_init(&streams->pace, on_pace, streams);
     ward_init(&streams->unproven, loop_timers(loop), ICE_STREAM_PROOF_TIMEOUT, on_unproven, NULL);
-    stream_leg_stats_init(&streams->stats.leg);
+    stream_legs_init(&streams->stats.legs);
     *out = streams;
     return RC_OK;
 }
@@ -364,7 +364,7 @@ static int begin(struct ice_stream *s)
 {
     struct ice_streams *streams = s->streams;
 
-    if (stream_leg_create(&s->leg, &streams->stats.leg) != RC_OK)
+    if (stream_leg_create(&s->leg, &streams->stats.legs) != RC_OK)
         return RC_NOMEM;
     s->readable = event_new(loop_base(streams->loop), s->stream.fd, EV_READ | EV_PERSIST,
                             on_readable, s);

@@ -46,7 +46,7 @@ struct ice_streams_stats {
     struct counter open; /* gauge */
     struct counter arrived;
     struct counter packets_in, packets_out;
-    struct stream_leg_stats leg;
+    struct stream_legs legs;
 };
 
 /* RC_NOMEM. */

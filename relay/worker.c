@@ -494,16 +494,16 @@ static void register_metrics(struct worker *worker)
         {"meetopia_ice_tcp_connections_total", "", "TCP connections that named a session", METRIC_COUNTER, &s->arrived},
         {"meetopia_ice_tcp_packets_total", "direction=\"in\"", "packets over TCP", METRIC_COUNTER, &s->packets_in},
         {"meetopia_ice_tcp_packets_total", "direction=\"out\"", "packets over TCP", METRIC_COUNTER, &s->packets_out},
-        {"meetopia_leg_frames_dropped_total", "", "frames of pictures that a TCP leg had no room for", METRIC_COUNTER, &s->leg.frames_dropped},
-        {"meetopia_leg_full_total", "", "times that a TCP leg became too slow for its pictures", METRIC_COUNTER, &s->leg.gates_shut},
-        {"meetopia_leg_packets_dropped_total", "why=\"stale\"", "packets that a TCP leg did not get rid of", METRIC_COUNTER, &s->leg.packets_stale},
-        {"meetopia_leg_packets_dropped_total", "why=\"overflow\"", "packets that a TCP leg did not get rid of", METRIC_COUNTER, &s->leg.packets_overflow},
+        {"meetopia_leg_frames_dropped_total", "", "frames of pictures that a TCP leg had no room for", METRIC_COUNTER, &s->legs.frames_dropped},
+        {"meetopia_leg_full_total", "", "times that a TCP leg became too slow for its pictures", METRIC_COUNTER, &s->legs.gates_shut},
+        {"meetopia_leg_packets_dropped_total", "why=\"stale\"", "packets that a TCP leg did not get rid of", METRIC_COUNTER, &s->legs.packets_stale},
+        {"meetopia_leg_packets_dropped_total", "why=\"overflow\"", "packets that a TCP leg did not get rid of", METRIC_COUNTER, &s->legs.packets_overflow},
     };
     for (size_t i = 0; i < ARRAY_LEN(legs); i++)
         (void)metrics_add(legs[i].name, legs[i].labels, legs[i].help, legs[i].kind,
                           legs[i].value);
     (void)metrics_add_histogram("meetopia_leg_queue_seconds", "",
-                                "what a picture has to wait in front of a TCP leg", &s->leg.queue);
+                                "what a picture has to wait in front of a TCP leg", &s->legs.queue);
 
     for (size_t i = 0; i < worker->inlets; i++) {
         struct udp_port_stats *u = udp_port_stats(worker->inlet[i].port);

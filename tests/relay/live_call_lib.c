@@ -220,7 +220,9 @@ void live_reconnect(unsigned index)
 
     event_free(guest->readable);
     stream_close(&guest->stream);
+    guest->mute = true; /* until its handshake is done */
     open_socket(guest);
+    guest->mute = false;
 }
 
 static void forget_client(struct live_guest *guest)
@@ -261,8 +263,8 @@ static void make_client(struct live_guest *guest)
     guest->transport = world.transport;
     guest->mute = true;
     MUST(media_client_answer(guest->client, answer, clock_now(), &guest->server) == RC_OK);
-    guest->mute = false;
     open_socket(guest);
+    guest->mute = false;
     free(answer);
 }
 
