@@ -1,9 +1,10 @@
 #include "app/server.h"
 
+#include "app/addresses.h"
+#include "app/listeners.h"
 #include "app/relay_media.h"
 #include "app/web_root.h"
 #include "core/clock.h"
-#include "core/listener.h"
 #include "core/log.h"
 #include "core/tls.h"
 #include "relay/relay.h"
@@ -20,9 +21,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LISTENERS_MAX RELAY_ADDRESSES_MAX
 #define SHUTDOWN_POLL MSEC(20)
 #define ROUTES 8
+/* For each user of an address: the page's candidates are as many connections at the start. */
+#define STREAMS_PER_USER 8
 
 /* What the page may load: itself, and nothing from elsewhere. */
 #define PAGE_POLICY                                                                            \
@@ -38,9 +40,7 @@ struct server {
     struct http_route routes[ROUTES];
     size_t route_count;
     struct http_server *http;
-    struct listener_protocol protocol;
-    struct listener *listener[LISTENERS_MAX];
-    size_t listeners;
+    struct listeners listeners;
     struct sio_server *sio;
     struct entrance *entrance;
     struct lobby *lobby; /* the entrance's */
@@ -61,18 +61,6 @@ static unsigned default_workers(void)
     return cores > 1 ? (unsigned)cores - 1 : 1;
 }
 
-static void read_addresses(const struct option_list *list, struct address *out, size_t *count)
-{
-    for (size_t i = 0; i < list->count && *count < RELAY_ADDRESSES_MAX; i++) {
-        char text[ADDRESS_TEXT_MAX];
-
-        /* coturn's PUBLIC/PRIVATE: what clients are told is the public half. */
-        snprintf(text, sizeof text, "%.*s", (int)strcspn(list->item[i], "/"), list->item[i]);
-        if (address_parse(&out[*count], text) == RC_OK)
-            (*count)++;
-    }
-}
-
 static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX])
 {
     const struct settings *s = server->settings;
@@ -83,13 +71,14 @@ static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX
         .max_peers = (uint32_t)s->max_peers,
         .max_handshakes = (uint32_t)s->max_handshakes,
         .max_bitrate = (uint64_t)s->max_bitrate,
+        .max_streams_per_ip = (uint32_t)s->max_connections_per_ip * STREAMS_PER_USER,
         .buffer_bytes = (int)s->sock_buf_size,
         .libsrtp_only = s->srtp_engine == SETTINGS_SRTP_LIBSRTP,
     };
     char text[RELAY_ERROR_MAX];
 
-    read_addresses(&s->listening_ip, options.listen, &options.listen_count);
-    read_addresses(&s->external_ip, options.external, &options.external_count);
+    addresses_read(&s->listening_ip, options.listen, &options.listen_count);
+    addresses_read(&s->external_ip, options.external, &options.external_count);
     for (size_t i = 0; i < s->video_codecs.count && i < CODEC_COUNT; i++) {
         const char *name = s->video_codecs.item[i];
         const struct span span = {(const uint8_t *)name, strlen(name)};
@@ -251,46 +240,20 @@ static int make_tls(const struct settings *settings, SSL_CTX **out,
     return rc;
 }
 
-static int open_listener(struct server *server, const struct address *at, SSL_CTX *tls,
-                         char error[static SERVER_ERROR_MAX])
-{
-    const struct listener_options options = {
-        .at = *at,
-        .max_connections = (uint32_t)server->settings->max_connections,
-        .protocols = &server->protocol,
-        .protocol_count = 1,
-    };
-    char text[ADDRESS_TEXT_MAX];
-
-    const int rc = listener_open(&server->listener[server->listeners], server->loop, &options);
-    if (rc != RC_OK) {
-        snprintf(error, SERVER_ERROR_MAX, "cannot listen on TCP %s: %s",
-                 address_format(at, text, sizeof text),
-                 rc == RC_SYS ? strerror(errno) : "no memory");
-        return rc;
-    }
-    listener_set_tls(server->listener[server->listeners++], tls);
-    return RC_OK;
-}
-
 static int start_listeners(struct server *server, char error[static SERVER_ERROR_MAX])
 {
-    struct address at[LISTENERS_MAX];
-    size_t count = 0;
+    struct listeners *listeners = &server->listeners;
     SSL_CTX *tls = NULL;
 
     int rc = make_tls(server->settings, &tls, error);
     if (rc != RC_OK)
         return rc;
-    read_addresses(&server->settings->listening_ip, at, &count);
-    if (count == 0)
-        (void)address_parse(&at[count++], "*");
-    server->protocol = http_server_protocol(server->http);
-    for (size_t i = 0; rc == RC_OK && i < count; i++) {
-        address_set_port(&at[i], (uint16_t)server->settings->port);
-        rc = open_listener(server, &at[i], tls, error);
-    }
+    listeners_speak(listeners, http_server_protocol(server->http));
+    listeners_speak(listeners, relay_tcp_protocol(server->relay));
+    rc = listeners_open(listeners, server->loop, server->settings, tls, error);
     SSL_CTX_free(tls);
+    if (rc == RC_OK)
+        relay_set_tcp_ports(server->relay, listeners->port, listeners->ports);
     return rc;
 }
 
@@ -299,11 +262,8 @@ static int start_listeners(struct server *server, char error[static SERVER_ERROR
 static double read_connections(void *arg)
 {
     const struct server *server = arg;
-    uint32_t count = 0;
 
-    for (size_t i = 0; i < server->listeners; i++)
-        count += listener_connections(server->listener[i]);
-    return count;
+    return listeners_connections(&server->listeners);
 }
 
 /* A number that cannot be registered is missing on the page: no reason not to serve. */
@@ -325,8 +285,7 @@ static void close_port(struct server *server)
     if (server->port_closed)
         return;
     server->port_closed = true;
-    for (size_t i = 0; i < server->listeners; i++)
-        listener_stop(server->listener[i]);
+    listeners_stop(&server->listeners);
     http_server_drain(server->http);
 }
 
@@ -403,15 +362,15 @@ void server_announce(const struct server *server)
 
     printf("Meetopia Relay %s\n", PACKAGE_VERSION);
     if (server->settings->listening_ip.count == 0) {
-        const struct address tcp = listener_address(server->listener[0]);
+        const struct address tcp = listener_address(server->listeners.listener[0]);
 
         printf("  %-12s http://localhost:%u\n", "the page", address_port(&tcp));
         announce_phones(address_port(&tcp));
         if (!server->settings->cert)
             printf("  %-12s the certificate is self-signed: accept the warning\n", "");
     }
-    for (size_t i = 0; server->settings->listening_ip.count > 0 && i < server->listeners; i++) {
-        const struct address tcp = listener_address(server->listener[i]);
+    for (size_t i = 0; i < server->settings->listening_ip.count; i++) {
+        const struct address tcp = listener_address(server->listeners.listener[i]);
         announce_page("the page", server->settings->cert ? "https" : "http", &tcp);
     }
     printf("  %-12s UDP %u\n", "media", address_port(&udp));
@@ -429,8 +388,7 @@ static void reload_tls(struct server *server, const struct settings *fresh)
         log_error("app", "reload: %s; the old certificate stays in use", error);
         return;
     }
-    for (size_t i = 0; i < server->listeners; i++)
-        listener_set_tls(server->listener[i], tls);
+    listeners_set_tls(&server->listeners, tls);
     SSL_CTX_free(tls);
 }
 
@@ -454,6 +412,8 @@ void server_reload(struct server *server)
 
     reload_tls(server, s);
     reload_cors(server);
+    relay_set_stream_limit(server->relay,
+                           (uint32_t)s->max_connections_per_ip * STREAMS_PER_USER);
     lobby_set_limits(server->lobby, (uint32_t)s->max_connections_per_ip,
                      (uint32_t)s->events_per_second);
 }
@@ -480,14 +440,12 @@ void server_free(struct server *server)
     timers_clear(loop_timers(server->loop), &server->shutdown);
     metrics_remove(server, sizeof *server);
     metrics_remove(loop_stats(server->loop), sizeof(struct loop_stats));
-    for (size_t i = 0; i < server->listeners; i++)
-        listener_stop(server->listener[i]);
+    listeners_stop(&server->listeners);
     http_server_free(server->http);
     sio_server_free(server->sio);
     entrance_free(server->entrance);
     relay_stop(server->relay);
-    for (size_t i = 0; i < server->listeners; i++)
-        listener_close(server->listener[i]);
+    listeners_close(&server->listeners);
     static_files_free(server->files);
     cors_free(server->cors);
     free(server->proxies);

@@ -85,7 +85,12 @@ const struct option settings_table[] = {
              "recognised on it too"},
     {.name = "listening-port", .type = OPTION_INT, .offset = AT(listening_port),
      .initial = "3478", PORT_RANGE, .argument = "PORT",
-     .help = "UDP port of all media (ICE, DTLS, SRTP) and of STUN"},
+     .help = "UDP port of all media (ICE, DTLS, SRTP) and of STUN; the TCP port of this number "
+             "serves what the others do"},
+    {.name = "tls-listening-port", .type = OPTION_INT, .offset = AT(tls_listening_port),
+     .initial = "0", PORT_RANGE, .argument = "PORT",
+     .help = "one more TCP port, 443 for clients that can reach no other; every TCP port serves "
+             "everything, with TLS and without: the page, signaling and media; 0 means none"},
     {.name = "listening-ip", .type = OPTION_LIST, .offset = AT(listening_ip),
      .check = check_ip, .argument = "IP",
      .help = "address to listen on; without it, every address of the machine, v4 and v6"},
@@ -115,6 +120,10 @@ const struct option settings_table[] = {
     {.name = "trusted-proxy", .type = OPTION_LIST, .offset = AT(trusted_proxy),
      .check = check_net, .argument = "NET",
      .help = "proxies whose X-Forwarded-For is believed"},
+    {.name = "proxy-protocol", .type = OPTION_LIST, .offset = AT(proxy_protocol),
+     .check = check_net, .argument = "NET",
+     .help = "proxies whose connections begin with a PROXY protocol header (version 2) that says "
+             "whose they are; others may not send one, and these have to"},
     {.name = "max-connections", .type = OPTION_INT, .offset = AT(max_connections),
      .initial = "20000", .min = 1, .max = 1000000, .argument = "N",
      .help = "TCP connections at one time"},

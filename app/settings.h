@@ -12,7 +12,7 @@
 struct settings {
     /* where it listens */
     int64_t port;
-    int64_t listening_port;
+    int64_t listening_port, tls_listening_port;
     struct option_list listening_ip;
     struct option_list external_ip;
     int64_t media_port;
@@ -21,7 +21,7 @@ struct settings {
 
     /* who may come in, and how much of it */
     struct option_list allowed_origins;
-    struct option_list trusted_proxy;
+    struct option_list trusted_proxy, proxy_protocol;
     int64_t max_connections;
     int64_t max_connections_per_ip;
     int64_t max_peers;
