@@ -42,33 +42,63 @@ static bool has_flag(int argc, char **argv, const char *flag)
 
 static void print_help(void)
 {
-    printf("Usage: meetopia-relay [options]\n\n"
-           "A video chat service in one process: the page, signaling, matching and the media "
-           "relay.\nRuns without any option. Every option can stand in a file (name=value), in "
-           "the\nenvironment (LISTENING_PORT=3478) and on the command line; later ones win.\n\n"
-           "  --config=FILE            read options from FILE\n"
-           "  --check-config           read everything, say what is wrong, and stop\n"
-           "  --version, --help\n\n");
+    printf(
+        "Usage: meetopia-relay [options]\n\n"
+        "A video chat service in one process: the page, signaling, matching and the media "
+        "relay.\nRuns without any option. Every option can stand in a file (name=value), in "
+        "the\nenvironment (LISTENING_PORT=3478) and on the command line; later ones win.\n\n"
+        "  --config=FILE, -c FILE   read options from FILE; coturn's turnserver.conf will do\n"
+        "  --check-config           read everything, say what is wrong, and stop\n"
+        "  --version, --help\n\n");
     options_print_help(settings_table, settings_count, stdout);
 }
 
-static int check_config(const struct settings *settings)
+/* What is in force, what is not supported line by line, and what a start would find. */
+static int report(const struct settings *settings)
 {
     char error[SERVER_ERROR_MAX];
+    bool good = settings->refused.count == 0;
 
     options_print(settings_table, settings_count, settings, stdout);
+    for (size_t i = 0; i < settings->notes.count; i++)
+        printf("# not in force: %s\n", settings->notes.item[i]);
+    fflush(stdout);
+    for (size_t i = 0; i < settings->refused.count; i++)
+        fprintf(stderr, "meetopia-relay: %s\n", settings->refused.item[i]);
     if (server_check(settings, error) != RC_OK) {
+        fprintf(stderr, "meetopia-relay: %s\n", error);
+        good = false;
+    }
+    if (good)
+        printf("# the configuration is good\n");
+    return good ? EXIT_SUCCESS : EXIT_CONFIGURATION;
+}
+
+static int check_config(int argc, char **argv)
+{
+    char error[OPTIONS_ERROR_MAX];
+    struct settings settings;
+
+    if (settings_read(&settings, argc, argv, environ, error) != RC_OK) {
         fprintf(stderr, "meetopia-relay: %s\n", error);
         return EXIT_CONFIGURATION;
     }
-    printf("# the configuration is good\n");
-    return EXIT_SUCCESS;
+    const int status = report(&settings);
+    settings_clear(&settings);
+    return status;
+}
+
+static void log_notes(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->notes.count; i++)
+        log_warn("app", "not in force: %s", settings->notes.item[i]);
 }
 
 /*
- * glibc gives each thread a heap of its own and lets the size from which it asks the kernel grow;
- * handshakes (65 kB, freed a moment later) and rings that grow then leave holes: 100 to 130 kB per
- * video user instead of 80. Nothing allocates per packet, so threads hardly meet in the one heap.
+ * glibc gives each thread a heap of its own and lets the size from which it asks the kernel
+ * grow; handshakes (65 kB, freed a moment later) and rings that grow then leave holes: 100 to
+ * 130 kB per video user instead of 80. Nothing allocates per packet, so threads hardly meet in
+ * the one heap.
  */
 static void tame_malloc(void)
 {
@@ -98,6 +128,7 @@ static void reload(struct app *app)
         log_error("app", "reload: %s; the running configuration stays", error);
         return;
     }
+    log_notes(&fresh);
     const size_t changed =
         options_reload(settings_table, settings_count, &app->settings, &fresh);
     settings_clear(&fresh);
@@ -185,20 +216,18 @@ int main(int argc, char **argv)
         printf("meetopia-relay %s\n", PACKAGE_VERSION);
         return EXIT_SUCCESS;
     }
+    if (has_flag(argc, argv, "--check-config"))
+        return check_config(argc, argv);
     if (settings_load(&app.settings, argc, argv, environ, error) != RC_OK) {
         fprintf(stderr, "meetopia-relay: %s\n", error);
         return EXIT_CONFIGURATION;
-    }
-    if (has_flag(argc, argv, "--check-config")) {
-        const int status = check_config(&app.settings);
-        settings_clear(&app.settings);
-        return status;
     }
     if (log_open(app.settings.log_file, (enum log_format)app.settings.log_format,
                  (enum log_level)app.settings.log_level) != RC_OK) {
         fprintf(stderr, "meetopia-relay: cannot open log-file %s: %m\n", app.settings.log_file);
         return EXIT_FAILURE;
     }
+    log_notes(&app.settings);
     raise_descriptor_limit();
     const int status = run(&app);
     clean_up(&app);

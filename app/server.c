@@ -230,7 +230,12 @@ static int make_tls(const struct settings *settings, SSL_CTX **out,
     int rc;
 
     if (settings->cert) {
-        rc = tls_context_load(out, settings->cert, settings->pkey, text);
+        const struct tls_files files = {.cert = settings->cert,
+                                        .pkey = settings->pkey,
+                                        .password = settings->pkey_pwd,
+                                        .ciphers = settings->cipher_list,
+                                        .tls13_only = settings->no_tlsv1_2};
+        rc = tls_context_load_files(out, &files, text);
     } else {
         const int n = address_local(local, RELAY_ADDRESSES_MAX);
         rc = tls_context_self_signed(out, local, n > 0 ? (size_t)n : 0, text);

@@ -19,6 +19,15 @@ static const struct {
 } units[] = {{"us", 1},      {"ms", MSEC(1)},  {"s", SEC(1)},
              {"m", SEC(60)}, {"h", SEC(3600)}, {"d", SEC(86400)}};
 
+void option_variable_name(const char *option, char out[static OPTION_NAME_MAX + 1])
+{
+    size_t n = 0;
+
+    for (; option[n] && n < OPTION_NAME_MAX; n++)
+        out[n] = option[n] == '-' ? '_' : (char)toupper((unsigned char)option[n]);
+    out[n] = '\0';
+}
+
 /* A secret does not even go into an error message. */
 static const char *shown(const struct option *row, const char *text)
 {
@@ -40,20 +49,31 @@ static int say(char error[static OPTIONS_ERROR_MAX], int rc, const char *format,
 
 /* --- one reader a type ------------------------------------------------------------------- */
 
+static bool is_word_of(const char *text, const char *const *words)
+{
+    for (; *words; words++) {
+        if (strcasecmp(text, *words) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool option_value_is_off(const char *text)
+{
+    static const char *const words[] = {"off", "no", "false", "0", "f", NULL};
+
+    return is_word_of(text, words);
+}
+
 static int read_bool(const struct option *row, const char *text, bool *out, char *error)
 {
-    static const char *const words[][4] = {{"off", "no", "false", "0"},
-                                           {"on", "yes", "true", "1"}};
+    static const char *const words[] = {"on", "yes", "true", "1", "t", NULL};
+    const bool on = is_word_of(text, words);
 
-    for (size_t value = 0; value < 2; value++) {
-        for (size_t i = 0; i < ARRAY_LEN(words[value]); i++) {
-            if (strcasecmp(text, words[value][i]) == 0) {
-                *out = value == 1;
-                return RC_OK;
-            }
-        }
-    }
-    return say(error, RC_BAD, "%s is neither on nor off", shown(row, text));
+    if (!on && !option_value_is_off(text))
+        return say(error, RC_BAD, "%s is neither on nor off", shown(row, text));
+    *out = on;
+    return RC_OK;
 }
 
 static bool has_range(const struct option *row)
@@ -162,8 +182,10 @@ static int read_string(const char *text, char **out, char *error)
 
 static void list_clear(struct option_list *list)
 {
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++) {
+        explicit_bzero(list->item[i], strlen(list->item[i])); /* some are secrets */
         free(list->item[i]);
+    }
     free(list->item);
     *list = (struct option_list){0};
 }
@@ -209,7 +231,9 @@ static int read_list(const struct option *row, const char *text, bool append,
     for (size_t i = 0; i < kept && rc == RC_OK; i++)
         rc = list_append(&fresh, out->item[i], strlen(out->item[i]));
     if (rc == RC_OK)
-        rc = list_split(&fresh, text);
+        rc = row->type == OPTION_LIST ? list_split(&fresh, text)
+             : *text                  ? list_append(&fresh, text, strlen(text))
+                                      : RC_OK;
     if (rc != RC_OK)
         say(error, rc, "no memory");
     for (size_t i = kept; i < fresh.count && rc == RC_OK; i++)
@@ -236,10 +260,23 @@ static bool list_equal(const struct option_list *a, const struct option_list *b)
 
 /* --- all types --------------------------------------------------------------------------- */
 
+static bool is_list(const struct option *row)
+{
+    return row->type == OPTION_LIST || row->type == OPTION_LINES ||
+           row->type == OPTION_UNSUPPORTED;
+}
+
+int options_note(struct option_list *list, const char *sentence)
+{
+    return list_append(list, sentence, strlen(sentence));
+}
+
 int option_value_set(const struct option *row, void *target, const char *text, bool append,
                      char error[static OPTIONS_ERROR_MAX])
 {
-    if (row->type == OPTION_LIST)
+    if (row->type == OPTION_UNSUPPORTED)
+        return RC_OK;
+    if (is_list(row))
         return read_list(row, text, append, AT(struct option_list, row, target), error);
     const int rc = row->type == OPTION_IGNORED ? RC_OK : check(row, text, error);
     if (rc != RC_OK)
@@ -257,7 +294,9 @@ int option_value_set(const struct option *row, void *target, const char *text, b
     case OPTION_DURATION:
         return read_duration(row, text, AT(usec_t, row, target), error);
     case OPTION_LIST:
+    case OPTION_LINES:
     case OPTION_IGNORED:
+    case OPTION_UNSUPPORTED:
         break;
     }
     return RC_OK;
@@ -265,7 +304,7 @@ int option_value_set(const struct option *row, void *target, const char *text, b
 
 void option_value_clear(const struct option *row, void *target)
 {
-    if (row->type == OPTION_LIST) {
+    if (is_list(row)) {
         list_clear(AT(struct option_list, row, target));
     } else if (row->type == OPTION_STRING) {
         char **text = AT(char *, row, target);
@@ -283,9 +322,11 @@ static size_t value_size(const struct option *row)
         [OPTION_INT] = sizeof(int64_t),
         [OPTION_STRING] = sizeof(char *),
         [OPTION_LIST] = sizeof(struct option_list),
+        [OPTION_LINES] = sizeof(struct option_list),
         [OPTION_CHOICE] = sizeof(int),
         [OPTION_DURATION] = sizeof(usec_t),
         [OPTION_IGNORED] = 0,
+        [OPTION_UNSUPPORTED] = sizeof(struct option_list),
     };
 
     return sizes[row->type];
@@ -293,7 +334,7 @@ static size_t value_size(const struct option *row)
 
 bool option_value_empty(const struct option *row, const void *target)
 {
-    if (row->type == OPTION_LIST)
+    if (is_list(row))
         return AT_CONST(const struct option_list, row, target)->count == 0;
     if (row->type == OPTION_STRING) {
         const char *text = *AT_CONST(char *const, row, target);
@@ -304,7 +345,7 @@ bool option_value_empty(const struct option *row, const void *target)
 
 bool option_value_equal(const struct option *row, const void *a, const void *b)
 {
-    if (row->type == OPTION_LIST)
+    if (is_list(row))
         return list_equal(AT_CONST(const struct option_list, row, a),
                           AT_CONST(const struct option_list, row, b));
     if (row->type == OPTION_STRING) {
@@ -325,10 +366,29 @@ void option_value_swap(const struct option *row, void *a, void *b)
     memcpy(AT(uint8_t, row, b), kept, size);
 }
 
-static void print_list(const struct option_list *list, FILE *out)
+/* Would reading take something off its ends? */
+static bool needs_quotes(const char *first, const char *last)
 {
+    const size_t n = strlen(last);
+
+    return (*first && strchr("= \t\"", *first)) ||
+           (n > 0 && isspace((unsigned char)last[n - 1]));
+}
+
+static void print_text(const char *text, FILE *out)
+{
+    fprintf(out, needs_quotes(text, text) ? "\"%s\"" : "%s", text);
+}
+
+static void print_list(const struct option_list *list, const char *between, FILE *out)
+{
+    const bool quotes =
+        list->count > 0 && needs_quotes(list->item[0], list->item[list->count - 1]);
+
+    fputs(quotes ? "\"" : "", out);
     for (size_t i = 0; i < list->count; i++)
-        fprintf(out, "%s%s", i ? "," : "", list->item[i]);
+        fprintf(out, "%s%s", i ? between : "", list->item[i]);
+    fputs(quotes ? "\"" : "", out);
 }
 
 void option_value_print(const struct option *row, const void *target, FILE *out)
@@ -345,10 +405,14 @@ void option_value_print(const struct option *row, const void *target, FILE *out)
         break;
     case OPTION_STRING:
         text = *AT_CONST(char *const, row, target);
-        fputs(text ? text : "", out);
+        print_text(text ? text : "", out);
         break;
     case OPTION_LIST:
-        print_list(AT_CONST(const struct option_list, row, target), out);
+        print_list(AT_CONST(const struct option_list, row, target), ",", out);
+        break;
+    case OPTION_LINES:
+    case OPTION_UNSUPPORTED:
+        print_list(AT_CONST(const struct option_list, row, target), "\n", out);
         break;
     case OPTION_CHOICE:
         fputs(row->choices[*AT_CONST(const int, row, target)], out);

@@ -7,12 +7,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
-    NAME_MAX_BYTES = 64, /* longer names are nobody's */
     FILE_MAX_BYTES = 1 << 20,
-    HELP_COLUMNS = 80,
-    HELP_INDENT = 8,
 };
 
 /* One source that is being read: a file, the environment or the flags. */
@@ -69,7 +67,7 @@ static size_t smallest(size_t a, size_t b, size_t c)
 /* Levenshtein's distance, with two swapped neighbours as one mistake. */
 static size_t distance(const char *a, size_t n, const char *b, size_t m)
 {
-    size_t rows[3][NAME_MAX_BYTES + 1];
+    size_t rows[3][OPTION_NAME_MAX + 1];
 
     for (size_t j = 0; j <= m; j++)
         rows[0][j] = j;
@@ -95,11 +93,11 @@ const char *options_nearest(const struct option *table, size_t count, const char
     const char *nearest = NULL;
     size_t best = n < 6 ? 2 : n / 3 + 1; /* what is further away than that is another word */
 
-    if (n > NAME_MAX_BYTES)
+    if (n > OPTION_NAME_MAX)
         return NULL;
     for (size_t i = 0; i < count; i++) {
         const size_t m = strlen(table[i].name);
-        const size_t d = m > NAME_MAX_BYTES ? SIZE_MAX : distance(name, n, table[i].name, m);
+        const size_t d = m > OPTION_NAME_MAX ? SIZE_MAX : distance(name, n, table[i].name, m);
 
         if (d <= best && (!nearest || d < best)) {
             best = d;
@@ -131,12 +129,29 @@ static int fail_unknown(const struct reading *r, const char *where, const char *
 
 /* --- setting ----------------------------------------------------------------------------- */
 
+/* "turnserver.conf:3: oauth: not supported: …" */
+static int note(struct reading *r, const struct option *row, const char *text,
+                const char *where)
+{
+    char sentence[2 * OPTIONS_ERROR_MAX];
+
+    if (option_value_is_off(text) || (row->initial && strcasecmp(text, row->initial) == 0))
+        return RC_OK;
+    snprintf(sentence, sizeof sentence, "%s: %s%s%s", where, r->is_file ? row->name : "",
+             r->is_file ? ": " : "", row->help);
+    return options_note((struct option_list *)(void *)((char *)r->target + row->offset),
+                        sentence);
+}
+
 /* A list grows within one source and replaces what lower sources said. */
 static int set(struct reading *r, const struct option *row, const char *text, const char *where,
                unsigned place)
 {
     char why[OPTIONS_ERROR_MAX];
     unsigned *seen = &r->seen[row - r->table];
+
+    if (row->type == OPTION_UNSUPPORTED)
+        return note(r, row, text, where);
     const int rc = option_value_set(row, r->target, text, *seen != 0, why);
 
     if (rc == RC_OK) {
@@ -152,7 +167,7 @@ int options_defaults(const struct option *table, size_t count, void *target)
     char error[OPTIONS_ERROR_MAX];
 
     for (size_t i = 0; i < count; i++) {
-        if (!table[i].initial)
+        if (!table[i].initial || table[i].type == OPTION_UNSUPPORTED)
             continue;
         const int rc = option_value_set(&table[i], target, table[i].initial, false, error);
         if (rc != RC_OK)
@@ -174,28 +189,76 @@ static char *trim(char *text)
     return text;
 }
 
+/* Cuts `line` into its key and its value: NULL when there is none. The value lies in `line`. */
+static char *split(char *line)
+{
+    char *value = line + strcspn(line, "= \t");
+
+    if (*value == '\0')
+        return NULL;
+    *value++ = '\0';
+    value += strspn(value, "= \t");
+    const size_t n = strlen(value);
+    if (n >= 2 && value[0] == '"' && value[n - 1] == '"') {
+        value[n - 1] = '\0';
+        value++;
+    }
+    return value;
+}
+
+/* Does the row say in `text` what its target has already? */
+static bool says_the_same(const struct reading *r, const struct option *row, const char *text)
+{
+    char ignored[OPTIONS_ERROR_MAX];
+    bool same = false;
+
+    void *other = calloc(1, row->offset + sizeof(struct option_list));
+    if (!other)
+        return false;
+    if (option_value_set(row, other, text, false, ignored) == RC_OK)
+        same = option_value_equal(row, r->target, other);
+    option_value_clear(row, other);
+    free(other);
+    return same;
+}
+
+static bool may_repeat(const struct option *row)
+{
+    return row->type == OPTION_LIST || row->type == OPTION_LINES ||
+           row->type == OPTION_IGNORED || row->type == OPTION_UNSUPPORTED;
+}
+
+/* What a bare key means; NULL: it needs a value. */
+static const char *bare_value(const struct option *row)
+{
+    if (row->bare)
+        return row->bare;
+    return row->type == OPTION_BOOL || row->type == OPTION_IGNORED ||
+                   row->type == OPTION_UNSUPPORTED
+               ? "on"
+               : NULL;
+}
+
 static int read_line(struct reading *r, char *line, const char *where, unsigned number)
 {
     char *name = trim(line);
-    const char *value = "on"; /* a bare key */
 
     if (*name == '\0' || *name == '#')
         return RC_OK;
-    char *equals = strchr(name, '=');
-    if (equals) {
-        *equals = '\0';
-        name = trim(name);
-        value = trim(equals + 1);
-    }
+    const char *value = split(name);
     const struct option *row = find(r, name);
     if (!row)
         return fail_unknown(r, where, "", name);
-    if (!equals && row->type != OPTION_BOOL && row->type != OPTION_IGNORED)
+    if (!value)
+        value = bare_value(row);
+    if (!value)
         return fail(r, where, "%s needs a value: %s=%s", name, name,
                     row->argument ? row->argument : "VALUE");
     const unsigned first = r->seen[row - r->table];
-    if (first && row->type != OPTION_LIST && row->type != OPTION_IGNORED)
-        return fail(r, where, "%s stands on line %u already", name, first);
+    if (first && !may_repeat(row))
+        return says_the_same(r, row, value)
+                   ? RC_OK
+                   : fail(r, where, "%s stands on line %u already", name, first);
     return set(r, row, value, where, number);
 }
 
@@ -282,16 +345,6 @@ int options_read_file(const struct option *table, size_t count, void *target, co
 
 /* --- the environment --------------------------------------------------------------------- */
 
-/* listening-port as LISTENING_PORT. */
-static void variable_name(const char *option, char out[static NAME_MAX_BYTES + 1])
-{
-    size_t n = 0;
-
-    for (; option[n] && n < NAME_MAX_BYTES; n++)
-        out[n] = option[n] == '-' ? '_' : (char)toupper((unsigned char)option[n]);
-    out[n] = '\0';
-}
-
 /* NULL when it is not set, or set to nothing, as a compose file leaves what has no value. */
 static const char *lookup(char *const *environment, const char *name)
 {
@@ -308,11 +361,13 @@ static int read_variables(struct reading *r, char *const *environment)
 {
     for (size_t i = 0; i < r->count; i++) {
         const struct option *row = &r->table[i];
-        char own_name[NAME_MAX_BYTES + 1];
+        char own_name[OPTION_NAME_MAX + 1];
 
-        variable_name(row->name, own_name);
+        if (row->type == OPTION_UNSUPPORTED)
+            continue;
+        option_variable_name(row->name, own_name);
         const char *name = own_name;
-        const char *value = lookup(environment, name);
+        const char *value = row->no_variable ? NULL : lookup(environment, name);
         if (!value && row->environment) {
             name = row->environment;
             value = lookup(environment, name);
@@ -367,11 +422,21 @@ static const struct option *find_negated(const struct reading *r, const char *na
     return row && row->type == OPTION_BOOL ? row : NULL;
 }
 
+/* -p */
+static const struct option *find_letter(const struct reading *r, const char *name)
+{
+    for (size_t i = 0; i < r->count && name[1] == '\0'; i++) {
+        if (r->table[i].letter == name[0])
+            return &r->table[i];
+    }
+    return NULL;
+}
+
 /* One flag; `next` is the argument behind it or NULL. Returns how many arguments it took. */
 static int read_flag(struct reading *r, const char *argument, const char *next,
                      const char *const *own)
 {
-    char name[NAME_MAX_BYTES + 1], where[NAME_MAX_BYTES + 3];
+    char name[OPTION_NAME_MAX + 1], where[OPTION_NAME_MAX + 3];
     const char *dashes = argument[1] == '-' ? "--" : "-";
     const char *start = argument + strlen(dashes);
     const size_t n = strcspn(start, "=");
@@ -379,13 +444,13 @@ static int read_flag(struct reading *r, const char *argument, const char *next,
 
     if (*argument != '-' || n == 0)
         return fail(r, argument, "unexpected argument");
-    snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : NAME_MAX_BYTES, start);
+    snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : OPTION_NAME_MAX, start);
     snprintf(where, sizeof where, "%s%s", dashes, name);
 
     const enum owned owned = find_own(own, name);
     if (owned != OWNED_NO)
         return owned == OWNED_WITH_VALUE && !value ? 2 : 1;
-    const struct option *row = dashes[1] ? find(r, name) : NULL;
+    const struct option *row = dashes[1] ? find(r, name) : find_letter(r, name);
     const struct option *negated = row || !dashes[1] ? NULL : find_negated(r, name);
     if (negated && value)
         return fail(r, where, "takes no value");
@@ -394,12 +459,13 @@ static int read_flag(struct reading *r, const char *argument, const char *next,
     if (!row)
         return fail_unknown(r, "command line", "--", name);
 
-    const bool alone = row->type == OPTION_BOOL || row->type == OPTION_IGNORED;
-    if (!value && !alone && !next)
-        return fail(r, where, "needs a value: --%s=%s", name,
+    /* coturn's --stale-nonce takes no value but one behind "=". */
+    const char *bare = row->argument && !row->bare ? NULL : bare_value(row);
+    if (!value && !bare && !next)
+        return fail(r, where, "needs a value: --%s=%s", row->name,
                     row->argument ? row->argument : "VALUE");
-    const int rc = set(r, row, value ? value : alone ? "on" : next, where, 1);
-    return rc != RC_OK ? rc : value || alone ? 1 : 2;
+    const int rc = set(r, row, value ? value : bare ? bare : next, where, 1);
+    return rc != RC_OK ? rc : value || bare ? 1 : 2;
 }
 
 int options_read_arguments(const struct option *table, size_t count, void *target, int argc,
@@ -439,83 +505,4 @@ size_t options_reload(const struct option *table, size_t count, void *running, v
         changed++;
     }
     return changed;
-}
-
-/* --- printing ---------------------------------------------------------------------------- */
-
-/* Words of `text` behind what stands on the line already; returns the column reached. */
-static size_t wrap(FILE *out, const char *text, size_t column)
-{
-    while (*text) {
-        const size_t n = strcspn(text, " ");
-
-        if (column > HELP_INDENT && column + 1 + n > HELP_COLUMNS) {
-            fputc('\n', out);
-            column = 0;
-        }
-        if (column == 0) {
-            fprintf(out, "%*s", HELP_INDENT, "");
-            column = HELP_INDENT;
-        } else if (column > HELP_INDENT) {
-            fputc(' ', out);
-            column++;
-        }
-        fwrite(text, 1, n, out);
-        column += n;
-        text += n + strspn(text + n, " ");
-    }
-    return column;
-}
-
-static void print_choices(FILE *out, const struct option *row)
-{
-    for (int i = 0; row->choices[i]; i++)
-        fprintf(out, "%s%s", i ? "|" : "=", row->choices[i]);
-}
-
-static void print_row(FILE *out, const struct option *row)
-{
-    char text[256], variable[NAME_MAX_BYTES + 1];
-
-    fprintf(out, "  --%s", row->name);
-    if (row->type == OPTION_CHOICE)
-        print_choices(out, row);
-    else if (row->type != OPTION_BOOL)
-        fprintf(out, "=%s", row->argument ? row->argument : "VALUE");
-    fputc('\n', out);
-
-    size_t column = wrap(out, row->help ? row->help : "", 0);
-    if (row->initial && *row->initial && !row->secret) {
-        snprintf(text, sizeof text, "Default: %s.", row->initial);
-        column = wrap(out, text, column);
-    }
-    variable_name(row->name, variable);
-    snprintf(text, sizeof text, "[%s%s%s]", variable, row->environment ? ", " : "",
-             row->environment ? row->environment : "");
-    wrap(out, text, column);
-    fputc('\n', out);
-}
-
-void options_print_help(const struct option *table, size_t count, void *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (table[i].type != OPTION_IGNORED)
-            print_row(out, &table[i]);
-    }
-}
-
-void options_print(const struct option *table, size_t count, const void *target, void *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct option *row = &table[i];
-
-        if (row->type == OPTION_IGNORED)
-            continue;
-        fprintf(out, "%s=", row->name);
-        if (row->secret && !option_value_empty(row, target))
-            fputs("(hidden)", out);
-        else
-            option_value_print(row, target, out);
-        fputc('\n', out);
-    }
 }

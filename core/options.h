@@ -1,11 +1,14 @@
 /*
  * core/options.h - one table of options; a file, the environment and flags all speak it.
  *
- * Rising precedence: default, file (`key=value` lines, # comments, coturn's turnserver.conf
- * style: a bare key is true, keys may repeat where the row says so), environment
- * (LISTENING_PORT, or else the row's alias), flags (--listening-port=3478, --listening-port
- * 3478). Sans-IO but for reading the file. Values are checked when they are read; the error
- * names the place (file:line, variable or flag), and for an unknown name the nearest known one.
+ * Rising precedence: default, file, environment (LISTENING_PORT, or else the row's alias),
+ * flags (--listening-port=3478, --listening-port 3478, -p 3478). Sans-IO but for reading the
+ * file. Values are checked when they are read; the error names the place (file:line, variable
+ * or flag), and for an unknown name the nearest known one.
+ *
+ * A file is a turnserver.conf of coturn's: # begins a line of comment, `key=value` or `key
+ * value` with any number of spaces, tabs and = between, quotes around a value are taken off, a
+ * bare key is true, keys may repeat where the row says so or where the value is the same.
  */
 #ifndef CORE_OPTIONS_H
 #define CORE_OPTIONS_H
@@ -17,9 +20,14 @@ enum option_type {
     OPTION_INT,      /* int64_t within [min, max] */
     OPTION_STRING,   /* char *, owned by the target struct */
     OPTION_LIST,     /* struct option_list: comma separated and repeatable */
+    OPTION_LINES,    /* struct option_list: repeatable, each value as it is, commas and all */
     OPTION_CHOICE,   /* int: index into choices */
     OPTION_DURATION, /* usec_t: "120", "120s", "500ms", "2m", "1h"; bare numbers in `unit` */
     OPTION_IGNORED,  /* accepted, does nothing */
+    /* Known elsewhere and not here: struct option_list, which several rows may share, and which
+     * gets a sentence (place, name and help) each time that something stands there, unless it
+     * says off or what `initial` is. Never read from the environment. */
+    OPTION_UNSUPPORTED,
 };
 
 struct option_list {
@@ -30,6 +38,9 @@ struct option_list {
 struct option {
     const char *name;        /* "listening-port" */
     const char *environment; /* further variable besides LISTENING_PORT, or NULL */
+    bool no_variable;        /* its name in capitals is somebody else's variable */
+    char letter;             /* -p; 0: none */
+    const char *bare;        /* what a bare key means; NULL: on, or an error */
     enum option_type type;
     size_t offset;              /* of the value in the target struct */
     const char *initial;        /* default as text, NULL: zero */
@@ -73,6 +84,9 @@ void options_clear(const struct option *table, size_t count, void *target);
 /* Exchanges the reloadable ones that differ, so that `running` has the new values and `fresh`
  * the old; returns how many. */
 size_t options_reload(const struct option *table, size_t count, void *running, void *fresh);
+
+/* One more sentence in a list that OPTION_UNSUPPORTED rows fill. RC_NOMEM. */
+int options_note(struct option_list *list, const char *sentence);
 
 /* The text of --help for the table, wrapped at 80 columns, to `out` (a FILE *). */
 void options_print_help(const struct option *table, size_t count, void *out);

@@ -96,7 +96,11 @@
     X(CHANNEL_NAME, "channel_name", "the label or protocol of a data channel is too long")     \
     X(DATA_TOO_LARGE, "data_too_large", "a data channel message is larger than the other end takes") \
     X(DATA_OVERLOAD, "data_overload", "more data channel packets than the server can queue")   \
-    X(PEER_LIMIT, "peer_limit", "the server has as many peer connections as it takes")
+    X(PEER_LIMIT, "peer_limit", "the server has as many peer connections as it takes")         \
+    /* TURN: users, quotas, peers */                                                           \
+    X(TURN_USER_QUOTA, "turn_user_quota", "the user has as many TURN allocations as one may")  \
+    X(TURN_TOTAL_QUOTA, "turn_total_quota", "the server has as many TURN allocations as it takes") \
+    X(TURN_CAPACITY, "turn_capacity", "nothing is left of the TURN server's bps-capacity")
 
 enum refusal {
     REFUSAL_NONE = 0,

@@ -52,16 +52,23 @@ static SSL_CTX *new_context(void)
 
 /* --- from files -------------------------------------------------------------------------- */
 
-/* There is nobody to type a passphrase: a key that needs one is an error, not a prompt. */
-static int no_passphrase(char *buf, int size, int writing, void *arg)
+struct passphrase {
+    const char *text; /* borrowed; NULL: none is known */
+    bool asked;
+};
+
+/* There is nobody to type one: a key that needs another one is an error, not a prompt. */
+static int give_passphrase(char *buf, int size, int writing, void *arg)
 {
-    bool *asked = arg;
-    (void)buf;
-    (void)size;
+    struct passphrase *passphrase = arg;
     (void)writing;
 
-    *asked = true;
-    return -1;
+    passphrase->asked = true;
+    const size_t n = passphrase->text ? strlen(passphrase->text) : 0;
+    if (n == 0 || n > (size_t)size)
+        return -1;
+    memcpy(buf, passphrase->text, n);
+    return (int)n;
 }
 
 static BIO *open_file(const char *path, char error[static TLS_ERROR_MAX])
@@ -81,20 +88,23 @@ static BIO *open_file(const char *path, char error[static TLS_ERROR_MAX])
     return bio;
 }
 
-static int load_key(EVP_PKEY **out, const char *path, char error[static TLS_ERROR_MAX])
+static int load_key(EVP_PKEY **out, const char *path, const char *password,
+                    char error[static TLS_ERROR_MAX])
 {
-    bool asked = false;
+    struct passphrase passphrase = {.text = password};
     BIO *bio = open_file(path, error);
 
     if (!bio)
         return RC_SYS;
-    *out = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked);
+    *out = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &passphrase);
     BIO_free(bio);
     if (*out)
         return RC_OK;
     ERR_clear_error(); /* "no start line" says less than we do */
-    if (asked)
-        return fail(error, RC_BAD, path, "the private key is protected by a passphrase");
+    if (passphrase.asked)
+        return fail(error, RC_BAD, path,
+                    password ? "the private key is protected by another passphrase"
+                             : "the private key is protected by a passphrase");
     return fail(error, RC_BAD, path, "no PEM private key in it");
 }
 
@@ -140,14 +150,27 @@ static int load_chain(SSL_CTX *context, const char *path, char error[static TLS_
     return RC_OK;
 }
 
-static int load(SSL_CTX *context, const char *cert, const char *pkey,
+static int restrict_to(SSL_CTX *context, const struct tls_files *files,
+                       char error[static TLS_ERROR_MAX])
+{
+    if (files->tls13_only && SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1)
+        return fail(error, RC_BAD, NULL, "OpenSSL has no TLS 1.3");
+    if (files->ciphers && SSL_CTX_set_cipher_list(context, files->ciphers) != 1)
+        return fail(error, RC_BAD, NULL, "cipher-list: OpenSSL knows no cipher of it");
+    return RC_OK;
+}
+
+static int load(SSL_CTX *context, const struct tls_files *files,
                 char error[static TLS_ERROR_MAX])
 {
+    const char *cert = files->cert, *pkey = files->pkey ? files->pkey : files->cert;
     EVP_PKEY *key;
-    int rc = load_chain(context, cert, error);
 
+    int rc = restrict_to(context, files, error);
     if (rc == RC_OK)
-        rc = load_key(&key, pkey, error);
+        rc = load_chain(context, cert, error);
+    if (rc == RC_OK)
+        rc = load_key(&key, pkey, files->password, error);
     if (rc != RC_OK)
         return rc;
     /* use_PrivateKey compares it with the certificate as well. */
@@ -163,11 +186,17 @@ static int load(SSL_CTX *context, const char *cert, const char *pkey,
 int tls_context_load(SSL_CTX **out, const char *cert, const char *pkey,
                      char error[static TLS_ERROR_MAX])
 {
+    return tls_context_load_files(out, &(struct tls_files){.cert = cert, .pkey = pkey}, error);
+}
+
+int tls_context_load_files(SSL_CTX **out, const struct tls_files *files,
+                           char error[static TLS_ERROR_MAX])
+{
     SSL_CTX *context = new_context();
     if (!context)
         return fail(error, RC_NOMEM, NULL, "cannot make a TLS context");
 
-    const int rc = load(context, cert, pkey ? pkey : cert, error);
+    const int rc = load(context, files, error);
     if (rc != RC_OK) {
         const int saved = errno;
         SSL_CTX_free(context);

@@ -23,6 +23,16 @@
 int tls_context_load(SSL_CTX **out, const char *cert, const char *pkey,
                      char error[static TLS_ERROR_MAX]);
 
+/* The same with more to say. */
+struct tls_files {
+    const char *cert, *pkey;
+    const char *password; /* of the private key; NULL: it has none */
+    const char *ciphers;  /* of TLS 1.2, in OpenSSL's words; NULL: ECDHE with AEAD */
+    bool tls13_only;
+};
+int tls_context_load_files(SSL_CTX **out, const struct tls_files *files,
+                           char error[static TLS_ERROR_MAX]);
+
 /* With a fresh self-signed ECDSA P-256 certificate, made in memory, for "localhost", the name
  * of this machine and the addresses given: so that a phone, which gives its camera to https
  * pages only, can open the page after a warning. Valid for a year. RC_NOMEM when OpenSSL fails.

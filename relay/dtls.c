@@ -17,12 +17,12 @@ struct dtls_context {
 
 struct dtls_session {
     SSL *ssl; /* owned; NULL when failed, closed or released */
-    struct fingerprint expected;
+    enum dtls_state state;
+    enum refusal why;
     enum dtls_role role;
     bool srtp_required;
     bool fingerprint_differs; /* the verify callback's finding */
-    enum dtls_state state;
-    enum refusal why;
+    struct fingerprint expected;
     usec_t started;
     usec_t retransmit; /* OpenSSL's timer on our clock; USEC_NEVER */
     struct datagram_bio bio;

@@ -18,7 +18,7 @@ struct media_guest {
     /* At most UDP_DELIVER_MAX datagrams, valid until it returns. `local` is where each came in,
      * with its port: an answer is told by it where to leave. */
     void (*input)(void *arg, struct udp_datagram *batch, size_t count, usec_t now);
-    /* After the last input of a wakeup of the media ports. */
+    /* After all that a wakeup has made, the media's own sending included. */
     void (*idle)(void *arg, usec_t now);
     /* Something that the media sends to `to`, from `local` (IP alone). True: `to` is the
      * guest's own (splice), and it has been taken. Asked for each packet: must be quick. `data`

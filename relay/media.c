@@ -60,12 +60,12 @@ struct media {
     struct address_entry *addresses;
     struct ufrag_entry *ufrags;
     struct id_entry *ids;
-    struct peer *last_peer; /* whose datagram came last: mostly the next one's too */
-    struct address last_from;
     struct peer *dirty;
     bool woken;
     bool splicing; /* what is read now has come through the guest */
     struct input_list rtp, rtcp;
+    struct peer *sender[UDP_DELIVER_MAX]; /* of the datagrams of one call; NULL: of no peer */
+    uint32_t hash[UDP_DELIVER_MAX];
     struct guest_list guest;
     struct media_stats stats;
 };
@@ -97,17 +97,11 @@ static struct address_entry *find_address(const struct media *media,
     return entry;
 }
 
-static struct peer *peer_from(struct media *media, const struct address *from)
+static struct peer *peer_from(const struct media *media, const struct address *from)
 {
-    if (media->last_peer && address_equal(&media->last_from, from))
-        return media->last_peer;
-
     const struct address_entry *entry = find_address(media, from);
-    if (!entry)
-        return NULL;
-    media->last_peer = entry->peer;
-    media->last_from = *from;
-    return entry->peer;
+
+    return entry ? entry->peer : NULL;
 }
 
 static struct peer *peer_by_id(const struct media *media, uint64_t id)
@@ -135,7 +129,6 @@ void media_add_address(struct media *media, struct peer *peer, const struct addr
 
     if (entry && (entry->peer == peer || was_heard(entry->peer, address, now)))
         return;
-    media->last_peer = NULL;
     if (entry) { /* a NAT gave it to another client: whoever proved it last has it */
         entry->peer = peer;
         return;
@@ -153,7 +146,6 @@ void media_remove_address(struct media *media, struct peer *peer, const struct a
 {
     struct address_entry *entry = find_address(media, address);
 
-    media->last_peer = NULL;
     if (!entry || entry->peer != peer)
         return;
     HASH_DELETE(hh, media->addresses, entry);
@@ -238,7 +230,7 @@ static void wake(struct media *media)
         media->output.wake(media->output.arg);
 }
 
-void media_mark_dirty(struct media *media, struct peer *peer)
+static void mark(struct media *media, struct peer *peer)
 {
     wake(media);
     if (peer->dirty)
@@ -246,6 +238,12 @@ void media_mark_dirty(struct media *media, struct peer *peer)
     peer->dirty = true;
     peer->next_dirty = media->dirty;
     media->dirty = peer;
+}
+
+void media_mark_dirty(struct media *media, struct peer *peer)
+{
+    peer->stirred = true;
+    mark(media, peer);
 }
 
 void media_emit(struct media *media, const struct peer *peer, const struct media_event *event)
@@ -281,10 +279,9 @@ static void serve_guest(struct media *media, usec_t now)
     media->guest.count = 0;
 }
 
-static void give_guest(struct media *media, const struct udp_datagram *datagram, usec_t now)
+/* There is room: it is served after each batch. */
+static void give_guest(struct media *media, const struct udp_datagram *datagram)
 {
-    if (media->guest.count == UDP_DELIVER_MAX)
-        serve_guest(media, now);
     media->guest.datagram[media->guest.count++] = *datagram;
 }
 
@@ -326,45 +323,42 @@ static void on_stun(struct media *media, const struct udp_datagram *datagram, us
     if (peer)
         peer_stun(peer, bytes, &datagram->from, &datagram->local, now);
     else if (has_guest(media))
-        give_guest(media, datagram, now);
+        give_guest(media, datagram);
     else
         answer_binding(media, datagram, now);
 }
 
 static void on_dtls(struct media *media, const struct udp_datagram *datagram, usec_t now)
 {
-    struct peer *peer = peer_from(media, &datagram->from);
+    struct peer *peer = peer_from(media, &datagram->from); /* a check of this batch may be new */
 
     counter_add(&media->stats.dtls_in, 1);
     if (peer)
         peer_dtls(peer, (struct span){datagram->data, datagram->len}, now);
     else if (has_guest(media))
-        give_guest(media, datagram, now);
+        give_guest(media, datagram);
     else
         refuse(REFUSAL_DATAGRAM_NO_PEER);
 }
 
-static void on_channel_data(struct media *media, const struct udp_datagram *datagram,
-                            usec_t now)
+static void on_channel_data(struct media *media, const struct udp_datagram *datagram)
 {
     counter_add(&media->stats.channel_data_in, 1);
     if (has_guest(media))
-        give_guest(media, datagram, now);
+        give_guest(media, datagram);
     else
         refuse(REFUSAL_DATAGRAM_UNKNOWN);
 }
 
 static void collect(struct media *media, struct input_list *list,
-                    const struct udp_datagram *datagram)
+                    const struct udp_datagram *datagram, struct peer *peer)
 {
-    struct peer *peer = peer_from(media, &datagram->from);
-
+    if (!peer) /* unknown when the batch came, but perhaps since its first check */
+        peer = peer_from(media, &datagram->from);
     if (!peer || !peer->srtp_in || peer->state == PEER_FAILED) {
         refuse(REFUSAL_DATAGRAM_NO_PEER);
         return;
     }
-    if (list->count == 0 || list->peer[list->count - 1] != peer)
-        peer_prefetch(peer);
     list->packet[list->count] = (struct srtp_packet){
         .context = peer->srtp_in,
         .data = datagram->data,
@@ -389,7 +383,7 @@ static void take_rtp(struct media *media, struct input_list *list, usec_t now)
             continue;
         if (!peer->dirty)
             peer_authenticated(peer, list->from[i], now);
-        media_mark_dirty(media, peer);
+        mark(media, peer); /* what it stirs up, it says itself */
         peer_rtp(peer, list->packet[i].data, list->packet[i].len, now);
     }
     counter_add(&media->stats.rtp_in, list->count);
@@ -414,7 +408,8 @@ static void take_rtcp(struct media *media, struct input_list *list, usec_t now)
     list->count = 0;
 }
 
-static void take_datagram(struct media *media, const struct udp_datagram *datagram, usec_t now)
+static void take_datagram(struct media *media, const struct udp_datagram *datagram,
+                          struct peer *sender, usec_t now)
 {
     switch (datagram_classify((struct span){datagram->data, datagram->len})) {
     case DATAGRAM_STUN:
@@ -424,13 +419,13 @@ static void take_datagram(struct media *media, const struct udp_datagram *datagr
         on_dtls(media, datagram, now);
         break;
     case DATAGRAM_CHANNEL_DATA:
-        on_channel_data(media, datagram, now);
+        on_channel_data(media, datagram);
         break;
     case DATAGRAM_RTP:
-        collect(media, &media->rtp, datagram);
+        collect(media, &media->rtp, datagram, sender);
         break;
     case DATAGRAM_RTCP:
-        collect(media, &media->rtcp, datagram);
+        collect(media, &media->rtcp, datagram, sender);
         break;
     default:
         refuse(REFUSAL_DATAGRAM_UNKNOWN);
@@ -438,11 +433,62 @@ static void take_datagram(struct media *media, const struct udp_datagram *datagr
     }
 }
 
+/* Whose the datagrams are. Tables and peers of hundreds of people are in no cache: each step asks for
+ * what the next one reads, for all datagrams before any is waited for. */
+static void find_senders(struct media *media, const struct udp_datagram *batch, size_t count)
+{
+    struct address_entry *const table = media->addresses;
+    size_t first[UDP_DELIVER_MAX], firsts = 0; /* of each run from one address */
+
+    if (!table) {
+        memset(media->sender, 0, count * sizeof *media->sender);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && address_equal(&batch[i].from, &batch[i - 1].from))
+            continue;
+        media->hash[i] = address_hash(&batch[i].from);
+        __builtin_prefetch(&table->hh.tbl->buckets[media->hash[i] & (table->hh.tbl->num_buckets - 1)]);
+        first[firsts++] = i;
+    }
+    for (size_t k = 0; k < firsts; k++) {
+        const UT_hash_bucket *bucket =
+            &table->hh.tbl->buckets[media->hash[first[k]] & (table->hh.tbl->num_buckets - 1)];
+
+        if (bucket->hh_head) {
+            __builtin_prefetch(bucket->hh_head);
+            __builtin_prefetch(ELMT_FROM_HH(table->hh.tbl, bucket->hh_head));
+        }
+    }
+    for (size_t k = 0; k < firsts; k++) {
+        const struct address_key key = key_of(&batch[first[k]].from);
+        struct address_entry *entry;
+
+        HASH_FIND_BYHASHVALUE(hh, table, &key, sizeof key, media->hash[first[k]], entry);
+        media->sender[first[k]] = entry ? entry->peer : NULL;
+        if (entry)
+            peer_prefetch_first(entry->peer);
+    }
+    for (size_t i = 0, k = 0; i < count; i++) {
+        if (k < firsts && first[k] == i)
+            k++;
+        else
+            media->sender[i] = media->sender[i - 1];
+    }
+    for (size_t k = 0; k < firsts; k++)
+        if (media->sender[first[k]] && media->sender[first[k]]->srtp_in)
+            peer_prefetch(media->sender[first[k]]);
+    for (size_t k = 0; k < firsts; k++)
+        if (media->sender[first[k]] && media->sender[first[k]]->srtp_in)
+            peer_prefetch_partner(media->sender[first[k]]);
+}
+
 static void take_batch(struct media *media, const struct udp_datagram *batch, size_t count,
                        usec_t now)
 {
+    find_senders(media, batch, count);
     for (size_t i = 0; i < count; i++) {
-        take_datagram(media, &batch[i], now);
+        take_datagram(media, &batch[i], media->sender[i], now);
         if (media->rtp.count == INPUT_CHUNK)
             take_rtp(media, &media->rtp, now);
         if (media->rtcp.count == INPUT_CHUNK)
@@ -452,16 +498,24 @@ static void take_batch(struct media *media, const struct udp_datagram *batch, si
     take_rtcp(media, &media->rtcp, now);
 }
 
+static size_t batch_of(size_t count)
+{
+    return count < UDP_DELIVER_MAX ? count : UDP_DELIVER_MAX;
+}
+
 void media_input(struct media *media, struct udp_datagram *batch, size_t count, usec_t now)
 {
-    take_batch(media, batch, count, now);
-    serve_guest(media, now);
+    for (size_t at = 0; at < count; at += UDP_DELIVER_MAX) {
+        take_batch(media, batch + at, batch_of(count - at), now);
+        serve_guest(media, now);
+    }
 }
 
 void media_splice(struct media *media, struct udp_datagram *batch, size_t count, usec_t now)
 {
     media->splicing = true;
-    take_batch(media, batch, count, now);
+    for (size_t at = 0; at < count; at += UDP_DELIVER_MAX)
+        take_batch(media, batch + at, batch_of(count - at), now);
     media->splicing = false;
 }
 

@@ -6,6 +6,7 @@
 #define SIZE_MIN 4096u
 #define INDEX_MIN 32u
 #define ALIGN 8u
+#define FORGET_SHARE 8u      /* of what was needed, with each tick: half of it in five */
 #define PREFETCH_BYTES 1280u /* a packet of video */
 
 /* One packet. Records lie apart from the packets and side by side, since each put looks at the
@@ -290,8 +291,10 @@ void packet_ring_tick(struct packet_ring *ring, usec_t now)
 {
     pop_expired(ring, now);
 
-    const uint32_t spare = ring->peak / 8 + ALIGN;
-    const uint32_t needed = clamp(ring->peak + spare, SIZE_MIN, ring->size) & ~(ALIGN - 1);
+    const uint32_t remembered = ring->need - ring->need / FORGET_SHARE;
+    ring->need = ring->peak > remembered ? ring->peak : remembered;
+    const uint32_t spare = ring->need / 8 + ALIGN;
+    const uint32_t needed = clamp(ring->need + spare, SIZE_MIN, ring->size) & ~(ALIGN - 1);
     if (ring->count == 0 && ring->peak == 0)
         packet_ring_free(ring);
     else if (needed < ring->size - ring->size / 4)

@@ -44,6 +44,7 @@ struct packet_ring {
     uint32_t tail, end; /* where the next packet goes, where the bytes wrap */
     uint32_t count;     /* records, those included that the index lost */
     uint32_t peak;      /* most bytes in use since the last tick */
+    uint32_t need;      /* the same over the last ticks, forgotten slowly */
 };
 
 struct packet_ring_entry {
@@ -72,8 +73,9 @@ bool packet_ring_get(const struct packet_ring *ring, uint16_t seq, usec_t now,
 void packet_ring_clear(struct packet_ring *ring);
 /* Changes how long packets are kept, e.g. with the receiver's RTT. */
 void packet_ring_set_keep(struct packet_ring *ring, usec_t keep);
-/* About once a second: forgets old packets, and gives back memory that was not needed since the
- * last tick (all of it when the track is silent). */
+/* About once a second: forgets old packets, and gives back memory that was not needed for some
+ * ticks: `keep` follows a measured RTT, and a ring that followed each swing of it would be
+ * moved every other second. A silent track gives all of it back at once. */
 void packet_ring_tick(struct packet_ring *ring, usec_t now);
 /* Bytes of heap in use now. */
 size_t packet_ring_memory(const struct packet_ring *ring);

@@ -357,8 +357,24 @@ static void on_timer(struct timer *timer, void *arg, usec_t now)
     media_mark_dirty(peer->media, peer);
 }
 
+/* Only packets of video came: what these can have made due is looked at, and nothing else, which
+ * lies in memory that is far away. Deadlines that they put off are found out when the timer rings. */
+static bool is_calm(const struct peer *peer, usec_t now)
+{
+    const struct track_in *video = &peer->video_in;
+    const usec_t due = peer->timer.due;
+
+    return !peer->stirred && timer_is_set(&peer->timer) && due > now &&
+           peer->state == PEER_CONNECTED && nack_generator_deadline(&video->nack) >= due &&
+           !video->nack.key_frame_needed && keyframe_request_deadline(&video->key_frame) >= due &&
+           (!peer->reports_arrivals || arrival_log_deadline(&peer->arrivals) >= due);
+}
+
 void peer_settle(struct peer *peer, usec_t now)
 {
+    if (is_calm(peer, now))
+        return;
+    peer->stirred = false;
     if (peer->state == PEER_CONNECTED)
         peer_rtcp_poll(peer, now);
     rearm(peer);

@@ -42,20 +42,28 @@ struct remote_partner {
 };
 
 struct peer {
+    /* What every packet looks at, together: relay/peer_prefetch.c asks for these lines first. */
     uint64_t id;
     struct media *media; /* borrowed, the owner */
     enum peer_state state;
-    struct timer timer; /* one for all deadlines */
+    bool dirty;    /* in the worker's list of those to look after at the end of the batch */
+    bool stirred;  /* something else than video came since it was looked after */
+    bool has_data; /* negotiated */
+    bool reports_arrivals; /* transport-wide feedback is negotiated for what the client sends */
+    struct peer *next_dirty;
+    struct peer *partner; /* borrowed; NULL: not linked, or with somebody on another worker */
+    struct remote_partner *remote; /* owned; NULL: not linked, or with somebody on this one */
+    struct srtp_context *srtp_in, *srtp_out; /* owned; NULL before keys */
+    struct dtls_session *dtls; /* owned; NULL before the first datagram */
+    struct timer timer;        /* one for all deadlines */
 
     struct ice_session ice;
-    struct dtls_session *dtls; /* owned; NULL before the first datagram */
     struct fingerprint expected;
-    bool dtls_client, has_data;
+    bool dtls_client;
     struct handshake handshake; /* queued while it is half open */
     bool dtls_used; /* since its buffers were given back last */
     usec_t connect_by; /* while connecting */
     usec_t connected_at;
-    struct srtp_context *srtp_in, *srtp_out; /* owned; NULL before keys */
     struct outbox_route route;
 
     char cname[32];
@@ -66,19 +74,12 @@ struct peer {
     uint64_t leg_told;     /* of what a leg over TCP takes: what was passed on last */
     struct sent_packets sent;
     struct arrival_log arrivals;
-    bool reports_arrivals; /* transport-wide feedback is negotiated for what the client sends */
     bool reduced_size;     /* RFC 5506 */
     struct bandwidth bandwidth;
     uint64_t remb; /* what the client says that it can receive; 0: nothing */
     struct peer_clock clock;
     struct rtcp_schedule schedule;
     usec_t quality_due;
-
-    struct peer *partner; /* borrowed; NULL: not linked, or with somebody on another worker */
-    struct remote_partner *remote; /* owned; NULL: not linked, or with somebody on this one */
-
-    bool dirty; /* in the worker's list of those to look after at the end of the batch */
-    struct peer *next_dirty;
 };
 
 /* --- peer.c ---------------------------------------------------------------------------------- */
@@ -107,9 +108,13 @@ void peer_settle(struct peer *peer, usec_t now);
 
 /* --- peer_prefetch.c --- */
 
-/* When the first packet of a batch comes from this peer, which has keys: what is embedded in it
- * and in its partner; then, before the packets are looked at, what these point to. */
+/* For a peer that packets of this batch come from, step by step, each for all of them before the
+ * next for any: the peer's first lines; when it has keys, what they point to, what else is embedded
+ * in it and its partner's first lines; what is embedded there; and before the packets are looked
+ * at, what that points to. */
+void peer_prefetch_first(const struct peer *peer);
 void peer_prefetch(const struct peer *peer);
+void peer_prefetch_partner(const struct peer *peer);
 void peer_prefetch_more(const struct peer *peer);
 
 /* --- peer_media.c ---------------------------------------------------------------------------- */
@@ -171,6 +176,7 @@ struct media_context {
 };
 
 const struct media_context *media_context(const struct media *media);
+/* The peer is looked after at the end of the batch: everything that may have become due is. */
 void media_mark_dirty(struct media *media, struct peer *peer);
 /* With each check from there. Another peer that is connected and was heard from there just now
  * keeps the address: a client must not take its neighbour's by one forged source address. */

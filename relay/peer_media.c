@@ -114,6 +114,8 @@ void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now)
         return;
     }
     note_arrival(peer, track, &view, now);
+    if (track->media == MEDIA_AUDIO || peer->remote)
+        peer->stirred = true;
     if (track->rtx_ssrc && view.ssrc == track->rtx_ssrc)
         take_rtx(peer, track, data, len, now);
     else

@@ -10,7 +10,7 @@ enum datagram_kind datagram_classify(struct span datagram)
         return DATAGRAM_STUN;
     if (first >= 20 && first <= 63)
         return DATAGRAM_DTLS;
-    if (first >= 64 && first <= 79)
+    if (first >= 64 && first <= 127) /* RFC 8656: up to 79; RFC 5766: 127 */
         return DATAGRAM_CHANNEL_DATA;
     if (first < 128 || first > 191 || datagram.n < 2)
         return DATAGRAM_UNKNOWN;

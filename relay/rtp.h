@@ -21,7 +21,7 @@ enum datagram_kind {
     DATAGRAM_UNKNOWN = 0,
     DATAGRAM_STUN,         /* first byte 0-3 */
     DATAGRAM_DTLS,         /* 20-63 */
-    DATAGRAM_CHANNEL_DATA, /* 64-79, TURN */
+    DATAGRAM_CHANNEL_DATA, /* 64-127, TURN (RFC 8656: to 79; RFC 5766 went on) */
     DATAGRAM_RTP,          /* 128-191 */
     DATAGRAM_RTCP,         /* 128-191 and a packet type of 192-223 (RFC 5761) */
 };

@@ -13,6 +13,11 @@ static struct sent_slot *slot_of(struct sent_packets *sent, uint16_t seq)
     return &sent->slot[seq % SENT_PACKETS_MAX];
 }
 
+void sent_packets_prefetch(const struct sent_packets *sent)
+{
+    __builtin_prefetch(&sent->slot[sent->next % SENT_PACKETS_MAX], 1);
+}
+
 uint16_t sent_packets_add(struct sent_packets *sent, size_t bytes, usec_t now)
 {
     const uint16_t seq = sent->next++;

@@ -40,6 +40,8 @@ struct sent_packets {
 };
 
 void sent_packets_init(struct sent_packets *sent);
+/* A hint that packets will be added. */
+void sent_packets_prefetch(const struct sent_packets *sent);
 /* Remembers a packet of `bytes` (UDP payload) and returns the number to stamp on it. */
 uint16_t sent_packets_add(struct sent_packets *sent, size_t bytes, usec_t now);
 /* Is there news in `result`? True when the packet is one of ours and was in flight, or was

@@ -163,9 +163,9 @@ static void on_receive(void *arg, struct udp_datagram *batch, size_t count, usec
 
 static void flush_all(struct worker *worker, usec_t now)
 {
+    media_flush(worker->media, now);
     if (worker->guest.idle)
         worker->guest.idle(worker->guest.arg, now);
-    media_flush(worker->media, now);
     flush_chunks(worker);
 }
 

@@ -1,7 +1,7 @@
 #include "signaling/engineio_packet.h"
 
+#include "core/base64.h"
 #include "core/utf8.h"
-#include "signaling/base64.h"
 #include "signaling/utf16.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "signaling/engineio_session.h"
 
+#include "core/base64.h"
 #include "core/refusal.h"
-#include "signaling/base64.h"
 
 #include <assert.h>
 #include <stdio.h>

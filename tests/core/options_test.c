@@ -20,7 +20,8 @@ struct target {
     char *name, *secret;
     struct option_list origins;
     int level;
-    usec_t grace, interval;
+    usec_t grace, interval, stale;
+    struct option_list users, notes, refused;
 };
 
 #define FIELD(f) .offset = offsetof(struct target, f)
@@ -69,6 +70,28 @@ static const struct option table[] = {
      .initial = "25000",
      .unit = MSEC(1)},
     {.name = "node-env", .type = OPTION_IGNORED},
+    {.name = "stale-nonce",
+     .type = OPTION_DURATION,
+     FIELD(stale),
+     .bare = "600s",
+     .argument = "SECONDS"},
+    {.name = "user",
+     .environment = "TURN_USER",
+     .no_variable = true,
+     .letter = 'u',
+     .type = OPTION_LINES,
+     FIELD(users),
+     .secret = true,
+     .argument = "NAME:PASSWORD"},
+    {.name = "syslog", .type = OPTION_UNSUPPORTED, FIELD(notes), .help = "use standard error"},
+    {.name = "family",
+     .type = OPTION_UNSUPPORTED,
+     FIELD(notes),
+     .initial = "ipv4",
+     .letter = 'A',
+     .argument = "NAME",
+     .help = "it is always ipv4"},
+    {.name = "no-auth", .type = OPTION_UNSUPPORTED, FIELD(refused), .help = "never"},
 };
 enum { COUNT = ARRAY_LEN(table) };
 
@@ -380,7 +403,9 @@ static void what_is_printed_hides_secrets_and_can_be_read_again(void)
                                  "allowed-origins=a,b\n"
                                  "log-level=info\n"
                                  "shutdown-grace=10s\n"
-                                 "ping-interval=1500ms\n");
+                                 "ping-interval=1500ms\n"
+                                 "stale-nonce=0\n"
+                                 "user=\n");
     char copy[8192];
     snprintf(copy, sizeof copy, "%s", printed(print_values));
     start();
@@ -408,6 +433,109 @@ static void clearing_leaves_nothing_behind(void)
     T_EQ(target.origins.count, 0);
 }
 
+static void a_key_and_its_value_stand_apart_as_in_coturn(void)
+{
+    static const char *const texts[] = {
+        "name=x y",    "name x y",     "name\tx y",    "name  =  x y",
+        "name == x y", "name=\"x y\"", "name \"x y\"", " name = \"x y\"  \r",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        static char line[64];
+        struct option row = table[3];
+
+        /* without its check, which refuses spaces */
+        row.check = NULL;
+        start();
+        snprintf(line, sizeof line, "%s\n", texts[i]);
+        printf("    %s\n", texts[i]);
+        T_EQ(options_read_text(&row, 1, &target, "relay.conf",
+                               (struct span){(const uint8_t *)line, strlen(line)}, error),
+             RC_OK);
+        T_STR(target.name, "x y");
+    }
+    start();
+    T_EQ(file("turn-secret=\"\"\n"), RC_OK);
+    T_STR(target.secret, "");
+    start();
+    T_EQ(file("turn-secret=\"\n"), RC_OK);
+    T_STR(target.secret, "\"");
+    start();
+    T_EQ(file("verbose t\nverbose = t\n"), RC_OK);
+    T_OK(target.verbose);
+    start();
+    T_EQ(file("verbose f\n"), RC_OK);
+    T_OK(!target.verbose);
+}
+
+static void a_line_may_say_again_what_was_said(void)
+{
+    start();
+    T_EQ(file("verbose\nverbose=on\nlistening-port=5\nlistening-port=05\nname=a\nname=a\n"),
+         RC_OK);
+    start();
+    T_EQ(file("verbose\nverbose=off\n"), RC_BAD);
+    T_STR(error, "relay.conf:2: verbose stands on line 1 already");
+    start();
+    T_EQ(file("listening-port=5\nlistening-port=six\n"), RC_BAD);
+}
+
+static void lines_keep_their_commas_and_come_one_by_one(void)
+{
+    start();
+    T_EQ(file("user=ann:a,b\nuser=bob: c \n"), RC_OK);
+    T_EQ(target.users.count, 2);
+    T_STR(target.users.item[0], "ann:a,b");
+    T_STR(target.users.item[1], "bob: c");
+    T_EQ(environment((char *[]){"USER=root", NULL}), RC_OK);
+    T_EQ(target.users.count, 2); /* a login shell's variable, and none of ours */
+    T_EQ(ENVIRONMENT("TURN_USER=eve:x,y"), RC_OK);
+    T_EQ(target.users.count, 1);
+    T_STR(target.users.item[0], "eve:x,y");
+    T_EQ(FLAGS("-u", "a:1", "--user=b:2", "--user", "c:3"), RC_OK);
+    T_EQ(target.users.count, 3);
+    T_STR(target.users.item[2], "c:3");
+}
+
+static void a_bare_key_may_mean_a_value(void)
+{
+    start();
+    T_EQ(file("stale-nonce\n"), RC_OK);
+    T_EQ(target.stale, SEC(600));
+    T_EQ(FLAGS("--stale-nonce=5"), RC_OK);
+    T_EQ(target.stale, SEC(5));
+    T_EQ(FLAGS("--stale-nonce", "--verbose"), RC_OK);
+    T_EQ(target.stale, SEC(600));
+    T_OK(target.verbose);
+}
+
+static void what_is_not_supported_is_noted_with_its_place(void)
+{
+    start();
+    T_EQ(file("# what coturn has\nsyslog\nfamily=ipv6\nno-auth\nsyslog\n"), RC_OK);
+    T_EQ(target.notes.count, 3);
+    T_STR(target.notes.item[0], "relay.conf:2: syslog: use standard error");
+    T_STR(target.notes.item[1], "relay.conf:3: family: it is always ipv4");
+    T_STR(target.notes.item[2], "relay.conf:5: syslog: use standard error");
+    T_EQ(target.refused.count, 1);
+    T_STR(target.refused.item[0], "relay.conf:4: no-auth: never");
+    T_EQ(ENVIRONMENT("SYSLOG=1", "NO_AUTH=1"), RC_OK);
+    T_EQ(FLAGS("--syslog", "-A", "keep", "--family", "ipv6", "--verbose"), RC_OK);
+    T_OK(target.verbose);
+    T_EQ(target.notes.count, 6);
+    T_STR(target.notes.item[3], "--syslog: use standard error");
+    T_STR(target.notes.item[4], "-A: it is always ipv4");
+    T_EQ(target.refused.count, 1);
+}
+
+static void what_is_off_or_what_we_do_anyway_is_not_noted(void)
+{
+    start();
+    T_EQ(file("syslog=off\nsyslog=0\nsyslog=f\nfamily=ipv4\nfamily=\"IPv4\"\nno-auth=no\n"),
+         RC_OK);
+    T_EQ(target.notes.count + target.refused.count, 0);
+}
+
 static const struct t_case cases[] = {
     T_CASE(defaults_are_what_the_table_says),
     T_CASE(a_file_in_the_style_of_coturn_is_read),
@@ -426,5 +554,11 @@ static const struct t_case cases[] = {
     T_CASE(what_is_printed_hides_secrets_and_can_be_read_again),
     T_CASE(help_names_every_option_within_80_columns),
     T_CASE(clearing_leaves_nothing_behind),
+    T_CASE(a_key_and_its_value_stand_apart_as_in_coturn),
+    T_CASE(a_line_may_say_again_what_was_said),
+    T_CASE(lines_keep_their_commas_and_come_one_by_one),
+    T_CASE(a_bare_key_may_mean_a_value),
+    T_CASE(what_is_not_supported_is_noted_with_its_place),
+    T_CASE(what_is_off_or_what_we_do_anyway_is_not_noted),
 };
 T_MAIN(cases)

@@ -204,6 +204,44 @@ static void tls_1_2_and_1_3_are_spoken_and_nothing_older(void)
     T_EQ(shake_hands(TLS1_1_VERSION), 0);
 }
 
+static void a_locked_key_opens_with_its_passphrase_alone(void)
+{
+    struct tls_files files = {.cert = cert_path, .pkey = locked_path, .password = "secret"};
+    SSL_CTX *context = NULL;
+
+    T_EQ(tls_context_load_files(&context, &files, error), RC_OK);
+    SSL_CTX_free(context);
+    files.password = "secrets";
+    T_EQ(tls_context_load_files(&context, &files, error), RC_BAD);
+    T_OK(strstr(error, "another passphrase"));
+}
+
+static void ciphers_and_versions_can_be_restricted(void)
+{
+    struct tls_files files = {.cert = cert_path,
+                              .pkey = key_path,
+                              .ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384",
+                              .tls13_only = true};
+    SSL_CTX *context = NULL;
+    bool found = false;
+
+    T_EQ(tls_context_load_files(&context, &files, error), RC_OK);
+    T_EQ(SSL_CTX_get_min_proto_version(context), TLS1_3_VERSION);
+    STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(context);
+    for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+        const char *name = SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i));
+        T_OK(strncmp(name, "TLS_", 4) == 0 || strcmp(name, files.ciphers) == 0);
+        found |= strcmp(name, files.ciphers) == 0;
+    }
+    T_OK(found);
+    SSL_CTX_free(context);
+    context = NULL;
+    files.ciphers = "NO-SUCH-CIPHER";
+    T_EQ(tls_context_load_files(&context, &files, error), RC_BAD);
+    T_STR(error, "cipher-list: OpenSSL knows no cipher of it (no cipher match)");
+    T_OK(!context);
+}
+
 static const struct t_case cases[] = {
     T_CASE(a_certificate_and_its_key_are_loaded),
     T_CASE(every_mistake_names_the_file_and_says_what_is_wrong),
@@ -211,6 +249,8 @@ static const struct t_case cases[] = {
     T_CASE(a_self_signed_certificate_speaks_for_this_machine),
     T_CASE(two_certificates_have_different_keys_and_serials),
     T_CASE(tls_1_2_and_1_3_are_spoken_and_nothing_older),
+    T_CASE(a_locked_key_opens_with_its_passphrase_alone),
+    T_CASE(ciphers_and_versions_can_be_restricted),
 };
 
 int main(int argc, char **argv)

@@ -2,8 +2,8 @@
  * Fuzzes Engine.IO payloads. The first byte chooses revision and form. What is accepted must
  * lie inside the input, be UTF-8 where it is text, and survive being written and read again.
  */
+#include "core/base64.h"
 #include "core/utf8.h"
-#include "signaling/base64.h"
 #include "signaling/engineio_packet.h"
 
 #include <stdlib.h>

@@ -19,6 +19,7 @@ struct target {
     struct option_list list;
     int level;
     usec_t time, bounded;
+    struct option_list lines, notes;
 };
 
 #define FIELD(f) .offset = offsetof(struct target, f)
@@ -40,6 +41,8 @@ static const struct option table[] = {
      .min = 1000000,
      .max = 5000000},
     {.name = "ignored", .type = OPTION_IGNORED},
+    {.name = "lines", .type = OPTION_LINES, FIELD(lines), .secret = true},
+    {.name = "unknown", .type = OPTION_UNSUPPORTED, FIELD(notes), .help = "not here"},
 };
 enum { COUNT = ARRAY_LEN(table) };
 
@@ -65,6 +68,8 @@ static void check_target(struct target *target)
     MUST(target->level >= 0 && target->level < 3);
     for (size_t i = 0; i < target->list.count; i++)
         MUST(target->list.item[i][0] != '\0' && !strchr(target->list.item[i], ','));
+    for (size_t i = 0; i < target->notes.count; i++)
+        MUST(strstr(target->notes.item[i], ": unknown: not here"));
 
     char *text = print(target);
     MUST(options_defaults(table, COUNT, &again) == RC_OK);

@@ -150,16 +150,39 @@ static void memory_follows_use(void)
     packet_ring_tick(&ring, now);
     T_OK(packet_ring_memory(&ring) > 50 * 1000); /* it was needed */
     packet_ring_tick(&ring, now + SEC(1));
-    for (uint16_t seq = 2000; seq < 2010; seq++)
+    T_OK(packet_ring_memory(&ring) > 50 * 1000 * 3 / 4); /* and may be again soon */
+    for (uint16_t seq = 2000; seq < 2600; seq++, now += MSEC(50)) {
         T_EQ(put(&ring, seq, 80, now + SEC(1)), RC_OK);
-    packet_ring_tick(&ring, now + SEC(1));
+        if (seq % 20 == 0)
+            packet_ring_tick(&ring, now + SEC(1));
+    }
     T_OK(packet_ring_memory(&ring) <= 4096 + 128 * 18);
-    T_OK(has(&ring, 2005, now + SEC(1)));
+    T_OK(has(&ring, 2599, now + SEC(1)));
 
-    packet_ring_tick(&ring, now + SEC(2));
     packet_ring_tick(&ring, now + SEC(3));
+    packet_ring_tick(&ring, now + SEC(4));
     T_EQ(packet_ring_memory(&ring), 0);
-    T_EQ(put(&ring, 3000, 80, now + SEC(3)), RC_OK);
+    T_EQ(put(&ring, 3000, 80, now + SEC(4)), RC_OK);
+    packet_ring_free(&ring);
+}
+
+/* `keep` follows a round-trip time that swings. */
+static void memory_does_not_follow_a_swing_of_what_is_kept(void)
+{
+    struct packet_ring ring = empty();
+    usec_t now = T0;
+    uint16_t seq = 0;
+    size_t before = 0;
+
+    for (unsigned second = 0; second < 40; second++) {
+        packet_ring_set_keep(&ring, second % 2 ? MSEC(300) : MSEC(100));
+        for (unsigned i = 0; i < 100; i++, now += MSEC(10))
+            T_EQ(put(&ring, seq++, 1000, now), RC_OK);
+        packet_ring_tick(&ring, now);
+        if (second > 5)
+            T_EQ(packet_ring_memory(&ring), before);
+        before = packet_ring_memory(&ring);
+    }
     packet_ring_free(&ring);
 }
 
@@ -185,6 +208,7 @@ static const struct t_case cases[] = {
     T_CASE(at_its_packet_limit_the_oldest_go),
     T_CASE(a_late_packet_does_not_evict_a_newer_one),
     T_CASE(memory_follows_use),
+    T_CASE(memory_does_not_follow_a_swing_of_what_is_kept),
     T_CASE(a_restarted_sender_begins_with_an_empty_ring),
 };
 T_MAIN(cases)

@@ -49,7 +49,7 @@ static const struct {
     {"a DTLS handshake",          BYTES("\x16\xfe\xfd"), DATAGRAM_DTLS},
     {"DTLS 1.3 ciphertext",       BYTES("\x3f"), DATAGRAM_DTLS},
     {"channel data",              BYTES("\x40\x00"), DATAGRAM_CHANNEL_DATA},
-    {"80 is nobody's",            BYTES("\x50\x00"), DATAGRAM_UNKNOWN},
+    {"the channels of RFC 5766",  BYTES("\x7f\xff"), DATAGRAM_CHANNEL_DATA},
     {"RTP",                       BYTES("\x80\x60"), DATAGRAM_RTP},
     {"RTP with the marker",       BYTES("\x80\xe0"), DATAGRAM_RTP},
     {"RTP, payload type 63, M",   BYTES("\x80\xbf"), DATAGRAM_RTP},

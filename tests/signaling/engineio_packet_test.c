@@ -1,4 +1,4 @@
-#include "signaling/base64.h"
+#include "core/base64.h"
 #include "signaling/engineio_packet.h"
 #include "tests/t.h"
 

@@ -1,4 +1,4 @@
-#include "signaling/base64.h"
+#include "core/base64.h"
 #include "tests/t.h"
 
 static const struct {
@@ -82,9 +82,39 @@ static void every_byte_survives_both_ways(void)
     T_MEM(back, bytes, n);
 }
 
+static void base64url_has_one_text_for_each_string_of_bytes(void)
+{
+    static const char *const bad[] = {"Zg==", "Zh", "Zm9", "Z", "Zm+v", "Zm/v", "Zm9v=", "Zg "};
+    static const struct {
+        const char *bytes, *text;
+    } good[] = {
+        {"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"\xfb\xff\xfe", "-__-"}};
+    uint8_t out[32];
+    char text[32];
+    size_t n = 77;
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        printf("    %s\n", bad[i]);
+        T_EQ(base64url_decode(out, of(bad[i]), &n), RC_BAD);
+        T_EQ(n, 77);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        const size_t bytes = strlen(good[i].bytes), characters = strlen(good[i].text);
+        T_EQ(base64url_encoded_length(bytes), characters);
+        T_EQ(base64url_encode(text, of(good[i].bytes)), characters);
+        T_MEM(text, good[i].text, characters);
+        T_EQ(base64url_decode(out, of(good[i].text), &n), RC_OK);
+        T_EQ(n, bytes);
+        T_MEM(out, good[i].bytes, n);
+    }
+}
+
 static const struct t_case cases[] = {
-    T_CASE(encodes_the_vectors_of_the_rfc), T_CASE(decodes_the_vectors_of_the_rfc),
-    T_CASE(decodes_without_padding),        T_CASE(refuses_what_no_bytes_become),
+    T_CASE(encodes_the_vectors_of_the_rfc),
+    T_CASE(decodes_the_vectors_of_the_rfc),
+    T_CASE(decodes_without_padding),
+    T_CASE(refuses_what_no_bytes_become),
     T_CASE(every_byte_survives_both_ways),
+    T_CASE(base64url_has_one_text_for_each_string_of_bytes),
 };
 T_MAIN(cases)
