@@ -22,9 +22,15 @@ struct listeners {
     struct address_net *proxies; /* owned */
     struct listener *listener[LISTENERS_MAX];
     size_t count;
-    /* Those that were opened, each once; the first is the page's. */
+    /* Those that were opened for clients, each once; the first is the page's. */
     uint16_t port[LISTENERS_PORTS_MAX];
     size_t ports;
+};
+
+/* A port of the settings. */
+struct listeners_port {
+    uint16_t port;
+    bool proxies_only; /* tcp-proxy-port: of no use to clients */
 };
 
 /* Before listeners_open. The first of several that recognise a connection gets it. */
@@ -41,6 +47,7 @@ void listeners_close(struct listeners *listeners);
 
 /* The ports that these settings name, each once, the page's first. 0 there: any free one; elsewhere:
  * none. */
-size_t listeners_ports(const struct settings *settings, uint16_t out[static LISTENERS_PORTS_MAX]);
+size_t listeners_ports(const struct settings *settings,
+                       struct listeners_port out[static LISTENERS_PORTS_MAX]);
 
 #endif

@@ -396,7 +396,10 @@ void greeter_add(struct greeter *greeter, int fd, const struct address *from)
     };
     greeter->count++;
     ward_add(&greeter->waiting, &guest->entry, loop_now(greeter->loop));
-    (void)watch(guest, STREAM_WANTS_READ);
+    if (guest->phase != PHASE_PROXY && greeter->options.proxies_only)
+        refuse_and_drop(guest, REFUSAL_PROXY_HEADER);
+    else
+        (void)watch(guest, STREAM_WANTS_READ);
 }
 
 uint32_t greeter_count(const struct greeter *greeter)

@@ -33,6 +33,7 @@ struct greeter_options {
     size_t protocol_count;
     const struct address_net *proxies; /* borrowed: who must send a PROXY header */
     size_t proxy_count;
+    bool proxies_only;
     void (*understood)(void *arg, const struct greeting *greeting);
     void (*lost)(void *arg); /* a connection ended here; counted where it was its fault */
     void *arg;

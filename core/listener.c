@@ -341,6 +341,7 @@ static int build(struct listener *listener, const struct listener_options *optio
         .protocol_count = options->protocol_count,
         .proxies = options->proxies,
         .proxy_count = options->proxy_count,
+        .proxies_only = options->proxies_only,
         .understood = on_understood,
         .lost = on_lost,
         .arg = listener,

@@ -62,6 +62,7 @@ struct listener_options {
     size_t protocol_count;
     const struct address_net *proxies; /* who must send a PROXY header; borrowed likewise */
     size_t proxy_count;
+    bool proxies_only; /* nobody else may connect */
 };
 
 /* RC_SYS (errno: EADDRINUSE, EACCES…), RC_NOMEM; RC_BAD when options->at is no address. */

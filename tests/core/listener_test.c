@@ -864,6 +864,29 @@ static void nobody_else_may_say_whose_a_connection_is(void)
     close_port();
 }
 
+static void where_only_proxies_may_connect_nobody_else_does(void)
+{
+    struct listener_options options = behind_proxies("192.0.2.0/24");
+
+    options.proxies_only = true;
+    open_port(options);
+    const int fd = dial();
+    settle();
+    T_OK(hung_up(fd));
+    T_EQ(listener_connections(port.listener), 0);
+    close(fd);
+    close_port();
+
+    options = behind_proxies("127.0.0.1");
+    options.proxies_only = true;
+    open_port(options);
+    const int proxy = dial();
+    SAY(proxy, PROXY_FROM "ALFA");
+    T_EQ(port.alfas, 1);
+    close(proxy);
+    close_port();
+}
+
 static void a_proxy_that_stops_in_its_header_is_closed_at_the_deadline(void)
 {
     struct listener_options options = behind_proxies("127.0.0.1");
@@ -909,6 +932,7 @@ static const struct t_case cases[] = {
     T_CASE(a_health_check_of_the_proxy_is_the_proxy_itself),
     T_CASE(a_proxy_without_a_header_or_with_a_broken_one_is_refused),
     T_CASE(nobody_else_may_say_whose_a_connection_is),
+    T_CASE(where_only_proxies_may_connect_nobody_else_does),
     T_CASE(a_proxy_that_stops_in_its_header_is_closed_at_the_deadline),
 };
 T_MAIN(cases)
