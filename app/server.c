@@ -3,9 +3,12 @@
 #include "app/addresses.h"
 #include "app/listeners.h"
 #include "app/relay_media.h"
+#include "app/turn_host.h"
+#include "app/turn_options.h"
 #include "app/web_root.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/random.h"
 #include "core/tls.h"
 #include "relay/relay.h"
 #include "signaling/entrance.h"
@@ -25,6 +28,7 @@
 #define ROUTES 8
 /* For each user of an address: the page's candidates are as many connections at the start. */
 #define STREAMS_PER_USER 8
+#define SECRET_LEN 40
 
 /* What the page may load: itself, and nothing from elsewhere. */
 #define PAGE_POLICY                                                                            \
@@ -40,6 +44,9 @@ struct server {
     struct http_route routes[ROUTES];
     size_t route_count;
     struct http_server *http;
+    SSL_CTX *tls; /* of the listeners and of TURN over DTLS; after a start, NULL */
+    struct turn_host *turn;
+    char secret[SECRET_LEN + 1]; /* of TURN credentials, where none is configured */
     struct listeners listeners;
     struct sio_server *sio;
     struct entrance *entrance;
@@ -61,10 +68,9 @@ static unsigned default_workers(void)
     return cores > 1 ? (unsigned)cores - 1 : 1;
 }
 
-static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX])
+static void read_relay_options(const struct settings *s, struct relay_options *out)
 {
-    const struct settings *s = server->settings;
-    struct relay_options options = {
+    *out = (struct relay_options){
         .workers = s->workers ? (unsigned)s->workers : default_workers(),
         .port = (uint16_t)s->listening_port,
         .media_port = (uint16_t)s->media_port,
@@ -75,22 +81,64 @@ static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX
         .buffer_bytes = (int)s->sock_buf_size,
         .libsrtp_only = s->srtp_engine == SETTINGS_SRTP_LIBSRTP,
     };
-    char text[RELAY_ERROR_MAX];
-
-    addresses_read(&s->listening_ip, options.listen, &options.listen_count);
-    addresses_read(&s->external_ip, options.external, &options.external_count);
+    addresses_read(&s->listening_ip, out->listen, &out->listen_count);
+    addresses_read(&s->external_ip, out->external, &out->external_count);
     for (size_t i = 0; i < s->video_codecs.count && i < CODEC_COUNT; i++) {
         const char *name = s->video_codecs.item[i];
         const struct span span = {(const uint8_t *)name, strlen(name)};
 
-        options.video_codecs[options.video_codec_count++] = codec_by_name(span);
+        out->video_codecs[out->video_codec_count++] = codec_by_name(span);
     }
-    const int rc =
-        relay_start(&server->relay, &options, server->loop, &relay_media_events, text);
-    if (rc != RC_OK)
+}
+
+/* Where clients look for TURN: the one port of media is among them, but with several workers. */
+static void add_guest_ports(const struct settings *s, struct relay_options *relay)
+{
+    if (s->listening_port && !s->no_udp)
+        relay->guest_port[relay->guest_port_count++] = (uint16_t)s->listening_port;
+    if (s->tls_listening_port && s->cert && !s->no_dtls)
+        relay->guest_port[relay->guest_port_count++] = (uint16_t)s->tls_listening_port;
+}
+
+static int make_turn(struct server *server, struct relay_options *relay,
+                     char error[static SERVER_ERROR_MAX])
+{
+    struct turn_options options;
+    char text[TURN_HOST_ERROR_MAX];
+
+    random_id(server->secret, SECRET_LEN);
+    turn_options_read(&options, server->settings, server->secret, relay);
+    const int rc = turn_host_create(&server->turn, &options.host, server->loop, text);
+    if (rc != RC_OK) {
         snprintf(error, SERVER_ERROR_MAX, "%s", text);
-    else
-        server->media = relay_media_service(server->relay);
+        return rc;
+    }
+    turn_host_set_tls(server->turn, server->tls);
+    relay->guest = turn_host_guest;
+    relay->guest_arg = server->turn;
+    add_guest_ports(server->settings, relay);
+    return RC_OK;
+}
+
+static int start_relay(struct server *server, char error[static SERVER_ERROR_MAX])
+{
+    struct relay_options options;
+    char text[RELAY_ERROR_MAX];
+
+    read_relay_options(server->settings, &options);
+    int rc = make_turn(server, &options, error);
+    if (rc != RC_OK)
+        return rc;
+    rc = relay_start(&server->relay, &options, server->loop, &relay_media_events, text);
+    if (rc != RC_OK) {
+        snprintf(error, SERVER_ERROR_MAX, "%s", text);
+        return rc;
+    }
+    server->media = relay_media_service(server->relay);
+    rc = turn_host_start_streams(server->turn);
+    if (rc != RC_OK)
+        snprintf(error, SERVER_ERROR_MAX, "cannot start TURN over TCP: %s",
+                 rc == RC_SYS ? strerror(errno) : "no memory");
     return rc;
 }
 
@@ -248,15 +296,12 @@ static int make_tls(const struct settings *settings, SSL_CTX **out,
 static int start_listeners(struct server *server, char error[static SERVER_ERROR_MAX])
 {
     struct listeners *listeners = &server->listeners;
-    SSL_CTX *tls = NULL;
 
-    int rc = make_tls(server->settings, &tls, error);
-    if (rc != RC_OK)
-        return rc;
     listeners_speak(listeners, http_server_protocol(server->http));
+    listeners_speak(listeners, turn_host_protocol(server->turn));
     listeners_speak(listeners, relay_tcp_protocol(server->relay));
-    rc = listeners_open(listeners, server->loop, server->settings, tls, error);
-    SSL_CTX_free(tls);
+    const int rc =
+        listeners_open(listeners, server->loop, server->settings, server->tls, error);
     if (rc == RC_OK)
         relay_set_tcp_ports(server->relay, listeners->port, listeners->ports);
     return rc;
@@ -322,6 +367,8 @@ int server_start(struct server **out, struct loop *loop, const struct settings *
 
     int rc = load_files(server, error);
     if (rc == RC_OK)
+        rc = make_tls(settings, &server->tls, error);
+    if (rc == RC_OK)
         rc = start_relay(server, error);
     if (rc == RC_OK)
         rc = start_signaling(server, error);
@@ -331,6 +378,8 @@ int server_start(struct server **out, struct loop *loop, const struct settings *
     }
     if (rc == RC_OK)
         rc = start_listeners(server, error);
+    SSL_CTX_free(server->tls);
+    server->tls = NULL;
     if (rc != RC_OK) {
         server_free(server);
         return rc;
@@ -394,6 +443,7 @@ static void reload_tls(struct server *server, const struct settings *fresh)
         return;
     }
     listeners_set_tls(&server->listeners, tls);
+    turn_host_set_tls(server->turn, tls);
     SSL_CTX_free(tls);
 }
 
@@ -411,6 +461,16 @@ static void reload_cors(struct server *server)
     cors_free(fresh);
 }
 
+static void reload_turn(struct server *server)
+{
+    struct turn_options options;
+    char error[TURN_HOST_ERROR_MAX];
+
+    turn_options_read(&options, server->settings, server->secret, NULL);
+    if (turn_host_reload(server->turn, &options.host, error) != RC_OK)
+        log_error("app", "reload: %s", error);
+}
+
 void server_reload(struct server *server)
 {
     const struct settings *s = server->settings;
@@ -419,6 +479,7 @@ void server_reload(struct server *server)
     reload_cors(server);
     relay_set_stream_limit(server->relay,
                            (uint32_t)s->max_connections_per_ip * STREAMS_PER_USER);
+    reload_turn(server);
     lobby_set_limits(server->lobby, (uint32_t)s->max_connections_per_ip,
                      (uint32_t)s->events_per_second);
 }
@@ -449,7 +510,9 @@ void server_free(struct server *server)
     http_server_free(server->http);
     sio_server_free(server->sio);
     entrance_free(server->entrance);
+    turn_host_stop_streams(server->turn);
     relay_stop(server->relay);
+    turn_host_free(server->turn);
     listeners_close(&server->listeners);
     static_files_free(server->files);
     cors_free(server->cors);

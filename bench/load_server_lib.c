@@ -1,8 +1,8 @@
 #include "bench/load_server_lib.h"
 
-#include <dirent.h>
+#include "bench/process_cost_lib.h"
+
 #include <errno.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,67 +67,19 @@ void load_server_stop(struct load_server *server)
     server->pid = 0;
 }
 
-static bool read_task(pid_t pid, const char *task, const char *file, char *buf, int size)
-{
-    char path[300];
-
-    snprintf(path, sizeof path, "/proc/%d/task/%s/%s", pid, task, file);
-    FILE *in = fopen(path, "r");
-    if (!in)
-        return false;
-    const bool ok = fgets(buf, size, in) != NULL;
-    fclose(in);
-    return ok;
-}
-
 uint64_t load_server_cpu(const struct load_server *server, const char *name)
 {
-    char path[64], text[128];
-    uint64_t total = 0, ns;
-    struct dirent *entry;
-
-    snprintf(path, sizeof path, "/proc/%d/task", server->pid);
-    DIR *tasks = opendir(path);
-    if (!tasks)
-        die("the server has ended");
-    while ((entry = readdir(tasks))) {
-        if (entry->d_name[0] == '.' ||
-            !read_task(server->pid, entry->d_name, "comm", text, sizeof text) ||
-            strncmp(text, name, strlen(name)) != 0)
-            continue;
-        /* Time on a CPU, in nanoseconds. */
-        if (read_task(server->pid, entry->d_name, "schedstat", text, sizeof text) &&
-            sscanf(text, "%" SCNu64, &ns) == 1)
-            total += ns;
-    }
-    closedir(tasks);
-    return total;
-}
-
-static uint64_t read_status(const struct load_server *server, const char *key)
-{
-    char path[64], line[256];
-    uint64_t kb = 0;
-
-    snprintf(path, sizeof path, "/proc/%d/status", server->pid);
-    FILE *in = fopen(path, "r");
-    if (!in)
-        die("the server has ended");
-    while (fgets(line, sizeof line, in))
-        if (strncmp(line, key, strlen(key)) == 0)
-            (void)sscanf(line + strlen(key), "%" SCNu64, &kb);
-    fclose(in);
-    return kb * 1024;
+    return process_cpu(server->pid, name);
 }
 
 uint64_t load_server_resident(const struct load_server *server)
 {
-    return read_status(server, "VmRSS:");
+    return process_resident(server->pid);
 }
 
 uint64_t load_server_resident_peak(const struct load_server *server)
 {
-    return read_status(server, "VmHWM:");
+    return process_resident_peak(server->pid);
 }
 
 long load_server_status(const struct load_server *server, const char *group, const char *name)

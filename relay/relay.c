@@ -240,10 +240,15 @@ static uint16_t port_of_worker(const struct relay_options *options, unsigned ind
     return options->workers > 1 ? (uint16_t)(base + index) : options->port;
 }
 
-/* Clients of the guest look for it at `port`: the first worker has that, too. */
-static bool needs_port_of_guest(const struct relay_options *options, unsigned index)
+static size_t guest_addresses(const struct relay_options *options, unsigned index,
+                              struct address *out)
 {
-    return index == 0 && options->guest && options->port != port_of_worker(options, 0);
+    size_t count = 0;
+
+    for (size_t i = 0; index == 0 && i < options->guest_port_count; i++)
+        if (options->guest_port[i] != port_of_worker(options, 0))
+            count += listen_addresses(options, options->guest_port[i], out + count);
+    return count;
 }
 
 static struct worker *other_worker(void *arg, unsigned index)
@@ -268,14 +273,14 @@ static void explain(int rc, const struct address *failed, char error[static RELA
 static int start_worker(struct relay *relay, unsigned index, char error[static RELAY_ERROR_MAX])
 {
     const struct relay_options *o = &relay->options;
-    struct address listen[RELAY_ADDRESSES_MAX], also[RELAY_ADDRESSES_MAX], failed = {0};
+    struct address listen[RELAY_ADDRESSES_MAX], failed = {0};
+    struct address also[RELAY_GUEST_PORTS_MAX * RELAY_ADDRESSES_MAX];
     const struct worker_options options = {
         .index = index,
         .listen = listen,
         .listen_count = listen_addresses(o, port_of_worker(o, index), listen),
         .also = also,
-        .also_count =
-            needs_port_of_guest(o, index) ? listen_addresses(o, o->port, also) : 0,
+        .also_count = guest_addresses(o, index, also),
         .buffer_bytes = o->buffer_bytes,
         .srtp_engine = o->libsrtp_only ? SRTP_ENGINE_LIBSRTP : SRTP_ENGINE_AUTO,
         .media =

@@ -21,6 +21,7 @@
 #define RELAY_WORKERS_MAX 64
 #define RELAY_ADDRESSES_MAX 16
 #define RELAY_TCP_PORTS_MAX 8
+#define RELAY_GUEST_PORTS_MAX 4
 
 struct relay;
 struct relay_peer;
@@ -41,10 +42,12 @@ struct relay_options {
     uint32_t max_streams_per_ip; /* media connections over TCP from one address; 0: no limit */
     int buffer_bytes;        /* socket buffers, 0: 4 MB */
     bool libsrtp_only;       /* the portable SRTP engine even where the fast one works */
-    /* Somebody else on the same ports (relay/guest.h); then `port` is open too where the workers' own
-     * ports are others. NULL: nobody. */
+    /* Somebody else on the same ports (relay/guest.h), and on these of the first worker's that are
+     * not the media's. NULL: nobody. */
     media_guest_fn *guest;
     void *guest_arg;
+    uint16_t guest_port[RELAY_GUEST_PORTS_MAX];
+    size_t guest_port_count;
 };
 
 enum relay_peer_state { RELAY_PEER_CONNECTING, RELAY_PEER_CONNECTED, RELAY_PEER_FAILED };

@@ -37,7 +37,7 @@ struct chunk_record {
 /* Under load. What a packet waits for it is half of that, far below what a jitter buffer sees. */
 #define WORKER_PACE 400
 
-enum { INLETS_MAX = 2 * RELAY_ADDRESSES_MAX };
+enum { INLETS_MAX = (1 + RELAY_GUEST_PORTS_MAX) * RELAY_ADDRESSES_MAX };
 
 /* A datagram's way in: which socket it came through is what its answer must leave by. */
 struct inlet {

@@ -15,6 +15,8 @@ for program in idle_sockets_bench media_bench udp_port_bench srtp_bench; do
     echo "== $program"
     timeout 120 "build/bench/$program"
 done
+echo "== TURN against coturn"
+timeout 180 node bench/turn_against_coturn.mjs
 echo "== match to first frame, Chromium"
 [ -d tests/node_modules ] || (cd tests && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error)
 timeout 280 node bench/first_frame.mjs

@@ -2,7 +2,7 @@
 # Installs what is missing, from Debian's packages, and says what it does.
 #   scripts/setup.sh          what the build needs
 #   scripts/setup.sh run      the same (make run)
-#   scripts/setup.sh check    that and what the tests need: browsers, clang, nftables
+#   scripts/setup.sh check    that and what the tests need: browsers, clang, nftables, coturn's clients
 set -euo pipefail
 
 build="gcc make autoconf pkg-config libevent-dev libnice-dev libssl-dev libsrtp2-dev libusrsctp-dev
@@ -10,7 +10,8 @@ libjansson-dev libwslay-dev libhttp-parser-dev zlib1g-dev uthash-dev"
 case "$(uname -m)" in
 x86_64 | amd64) build="$build libipsec-mb-dev" ;;
 esac
-check="clang libclang-rt-14-dev llvm-14 chromium firefox-esr nftables iproute2 curl openssl procps"
+check="clang libclang-rt-14-dev llvm-14 chromium firefox-esr nftables iproute2 curl openssl procps
+coturn"
 
 wanted=$build
 [ "${1:-}" = check ] && wanted="$wanted $check"
@@ -38,6 +39,14 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root="sudo"
 fi
 echo "== installing from Debian's packages:$missing"
+case "$missing " in
+*" coturn "*)
+    # Its package starts a server, now and at every boot. Only its programs are wanted: the unit is
+    # masked (systemctl unmask coturn undoes that).
+    unit=/etc/systemd/system/coturn.service
+    [ -e "$unit" ] || [ -L "$unit" ] || { $as_root mkdir -p "${unit%/*}" && $as_root ln -s /dev/null "$unit"; }
+    ;;
+esac
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { $as_root apt-get update && $as_root env DEBIAN_FRONTEND=noninteractive \

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Runs every test and ends in one line: N passed, N failed. Called by `make check`.
 #   tests/run.sh             everything
-#   tests/run.sh unit asan   only these groups: unit fuzz asan tsan web protocol e2e netns
+#   tests/run.sh unit asan   only these groups: unit fuzz asan tsan web protocol turn_tools e2e netns
 # Every test program speaks TAP ("ok 1 - what"); a program that dies counts as one failure.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-groups=${*:-unit fuzz asan tsan web protocol e2e netns}
+groups=${*:-unit fuzz asan tsan web protocol turn_tools e2e netns}
 jobs=$(nproc)
 passed=0
 failed=0
@@ -94,7 +94,7 @@ for group in $groups; do
             run "web/$(basename "$t" .test.mjs)" 60 node --test --test-reporter=tap "$t"
         done
         ;;
-    protocol | e2e | netns)
+    protocol | turn_tools | e2e | netns)
         build build all test-programs || continue
         npm_packages || continue
         echo "== $group tests"
@@ -107,7 +107,7 @@ for group in $groups; do
         done
         ;;
     *)
-        echo "unknown group: $group (unit fuzz asan tsan web protocol e2e netns)" >&2
+        echo "unknown group: $group (unit fuzz asan tsan web protocol turn_tools e2e netns)" >&2
         exit 2
         ;;
     esac

@@ -49,6 +49,11 @@ export class Namespace {
         ip('-n', this.name, ...line.split(' '));
     }
 
+    /** A command line of tc(8), run inside. */
+    tc(line) {
+        execFileSync('tc', ['-n', this.name, ...line.split(' ')], quiet);
+    }
+
     /** A script of nft(8), run inside. */
     nft(script) {
         execFileSync('ip', ['netns', 'exec', this.name, 'nft', '-f', '-'], {

@@ -32,6 +32,13 @@ export function mediaStats(person) {
             samples: audio.totalSamplesReceived ?? 0,
             concealed: audio.concealedSamples ?? 0,
             localAddress: local.address,
+            localPath:
+                local.candidateType === 'relay'
+                    ? `turn-${local.relayProtocol}`
+                    : local.protocol === 'tcp'
+                      ? 'ice-tcp'
+                      : local.protocol,
+            roundTrip: path.currentRoundTripTime,
             remoteAddress: remote.address,
         };
     });

@@ -37,6 +37,20 @@ async function startProgram([command, args], pattern, cwd) {
     return { child, exited };
 }
 
+/* Every PeerConnection gets these settings on top of its own. Runs in the page. */
+function overrideConfiguration(settings) {
+    const Native = globalThis.RTCPeerConnection;
+    globalThis.RTCPeerConnection = class extends Native {
+        constructor(configuration) {
+            super({ ...configuration, ...settings });
+        }
+
+        setConfiguration(configuration) {
+            super.setConfiguration({ ...configuration, ...settings });
+        }
+    };
+}
+
 /* The tests are about the network: a small picture leaves the processor to several browsers. Runs
  * in the page. */
 function smallCamera() {
@@ -156,8 +170,11 @@ export class Scene {
         return namespace;
     }
 
-    /** A browser inside. `origins`: addresses of pages that may use the camera without https. */
-    async chromium(namespace, origins) {
+    /**
+     * A browser inside. `origins`: addresses of pages that may use the camera without https. A person's
+     * `configuration` is laid over that of every PeerConnection; `before` runs before the page's code.
+     */
+    async chromium(namespace, origins = []) {
         const wrapper = join(await this.folder(), 'chromium');
         const [command, args] = namespace.inside(process.env.CHROMIUM ?? '/usr/bin/chromium');
         await writeFile(wrapper, `#!/bin/sh\nexec ${command} ${args.join(' ')} "$@"\n`, {
@@ -168,10 +185,20 @@ export class Scene {
             args: [
                 '--use-fake-device-for-media-stream=fps=15',
                 `--unsafely-treat-insecure-origin-as-secure=${origins.join(',')}`,
+                '--ignore-certificate-errors', /* the relay's is self-signed */
             ],
         });
-        this.#closers.push(() => browser.stop());
-        return { person: (url) => browser.person(url, { before: smallCamera }) };
+        let stopped;
+        const stop = () => (stopped ??= browser.stop());
+        this.#closers.push(stop);
+        return {
+            stop,
+            person: (url, { configuration = {}, before = () => {} } = {}) => {
+                const settings = JSON.stringify(configuration);
+                const content = `(${smallCamera})();(${before})();(${overrideConfiguration})(${settings});`;
+                return browser.person(url, { before: { content } });
+            },
+        };
     }
 
     async close() {
