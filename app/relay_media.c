@@ -57,6 +57,14 @@ static void on_silence(void *user, bool silent)
 
 static void on_quality(void *user, const struct relay_quality *q)
 {
+    static const enum media_path paths[] = {
+        [RELAY_PATH_UDP] = MEDIA_PATH_UDP,
+        [RELAY_PATH_TCP] = MEDIA_PATH_TCP,
+        [RELAY_PATH_TURN_UDP] = MEDIA_PATH_TURN_UDP,
+        [RELAY_PATH_TURN_TCP] = MEDIA_PATH_TURN_TCP,
+        [RELAY_PATH_TURN_TLS] = MEDIA_PATH_TURN_TLS,
+    };
+
     user_media_listener.quality(user, &(struct media_quality){
                                           .rtt = q->rtt,
                                           .up_loss = q->up_loss,
@@ -66,6 +74,7 @@ static void on_quality(void *user, const struct relay_quality *q)
                                           .up_bitrate = q->up_bitrate,
                                           .down_bitrate = q->down_bitrate,
                                           .down_estimate = q->down_estimate,
+                                          .path = paths[q->path],
                                       });
 }
 

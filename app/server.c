@@ -1,5 +1,7 @@
 #include "app/server.h"
 
+#include "app/addresses.h"
+#include "app/listeners.h"
 #include "app/relay_media.h"
 #include "app/turn_handout.h"
 #include "app/turn_host.h"
@@ -7,7 +9,6 @@
 #include "app/turn_reach.h"
 #include "app/web_root.h"
 #include "core/clock.h"
-#include "core/listener.h"
 #include "core/log.h"
 #include "core/tls.h"
 #include "relay/relay.h"
@@ -24,10 +25,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LISTENERS_MAX (3 * RELAY_ADDRESSES_MAX) /* HTTP, TURN, TURN over TLS */
 #define SHUTDOWN_POLL MSEC(20)
 #define ROUTES 8
-#define PROTOCOLS 2 /* of a TCP port: HTTP and TURN */
+/* For each user of an address: the page's candidates are as many connections at the start. */
+#define STREAMS_PER_USER 8
 
 /* What the page may load: itself, and nothing from elsewhere. */
 #define PAGE_POLICY                                                                            \
@@ -43,14 +44,11 @@ struct server {
     struct http_route routes[ROUTES];
     size_t route_count;
     struct http_server *http;
-    struct listener_protocol protocol[PROTOCOLS];
-    size_t protocols;
     SSL_CTX *tls; /* of the listeners and of TURN over DTLS; after a start, NULL */
     struct turn_host *turn;
     struct turn_handout handout; /* of TURN credentials */
     struct ice_servers ice;      /* the same as signaling sees it */
-    struct listener *listener[LISTENERS_MAX];
-    size_t listeners;
+    struct listeners listeners;
     struct sio_server *sio;
     struct entrance *entrance;
     struct lobby *lobby; /* the entrance's */
@@ -71,18 +69,6 @@ static unsigned default_workers(void)
     return cores > 1 ? (unsigned)cores - 1 : 1;
 }
 
-static void read_addresses(const struct option_list *list, struct address *out, size_t *count)
-{
-    for (size_t i = 0; i < list->count && *count < RELAY_ADDRESSES_MAX; i++) {
-        char text[ADDRESS_TEXT_MAX];
-
-        /* coturn's PUBLIC/PRIVATE: what clients are told is the public half. */
-        snprintf(text, sizeof text, "%.*s", (int)strcspn(list->item[i], "/"), list->item[i]);
-        if (address_parse(&out[*count], text) == RC_OK)
-            (*count)++;
-    }
-}
-
 static void read_relay_options(const struct settings *s, struct relay_options *out)
 {
     *out = (struct relay_options){
@@ -92,11 +78,12 @@ static void read_relay_options(const struct settings *s, struct relay_options *o
         .max_peers = (uint32_t)s->max_peers,
         .max_handshakes = (uint32_t)s->max_handshakes,
         .max_bitrate = (uint64_t)s->max_bitrate,
+        .max_streams_per_ip = (uint32_t)s->max_connections_per_ip * STREAMS_PER_USER,
         .buffer_bytes = (int)s->sock_buf_size,
         .libsrtp_only = s->srtp_engine == SETTINGS_SRTP_LIBSRTP,
     };
-    read_addresses(&s->listening_ip, out->listen, &out->listen_count);
-    read_addresses(&s->external_ip, out->external, &out->external_count);
+    addresses_read(&s->listening_ip, out->listen, &out->listen_count);
+    addresses_read(&s->external_ip, out->external, &out->external_count);
     for (size_t i = 0; i < s->video_codecs.count && i < CODEC_COUNT; i++) {
         const char *name = s->video_codecs.item[i];
         const struct span span = {(const uint8_t *)name, strlen(name)};
@@ -308,81 +295,31 @@ static int make_tls(const struct settings *settings, SSL_CTX **out,
     return rc;
 }
 
-static int open_listener(struct server *server, const struct address *at,
-                         char error[static SERVER_ERROR_MAX])
-{
-    const struct listener_options options = {
-        .at = *at,
-        .max_connections = (uint32_t)server->settings->max_connections,
-        .protocols = server->protocol,
-        .protocol_count = server->protocols,
-    };
-    char text[ADDRESS_TEXT_MAX];
-
-    const int rc = listener_open(&server->listener[server->listeners], server->loop, &options);
-    if (rc != RC_OK) {
-        snprintf(error, SERVER_ERROR_MAX, "cannot listen on TCP %s: %s",
-                 address_format(at, text, sizeof text),
-                 rc == RC_SYS ? strerror(errno) : "no memory");
-        return rc;
-    }
-    listener_set_tls(server->listener[server->listeners++], server->tls);
-    return RC_OK;
-}
-
-/* The page's, and where clients look for TURN: every port speaks everything. */
-static size_t listener_ports(const struct settings *s, uint16_t out[static 3])
-{
-    size_t count = 0;
-
-    out[count++] = (uint16_t)s->port;
-    if (s->listening_port && s->listening_port != s->port && !s->no_tcp)
-        out[count++] = (uint16_t)s->listening_port;
-    if (s->tls_listening_port && s->tls_listening_port != s->port &&
-        s->tls_listening_port != s->listening_port && s->cert && !s->no_tls)
-        out[count++] = (uint16_t)s->tls_listening_port;
-    return count;
-}
-
 static int start_listeners(struct server *server, char error[static SERVER_ERROR_MAX])
 {
-    struct address at[RELAY_ADDRESSES_MAX];
-    uint16_t port[3];
-    size_t count = 0;
-    int rc = RC_OK;
+    struct listeners *listeners = &server->listeners;
 
-    read_addresses(&server->settings->listening_ip, at, &count);
-    if (count == 0)
-        (void)address_parse(&at[count++], "*");
-    server->protocol[server->protocols++] = http_server_protocol(server->http);
-    server->protocol[server->protocols++] = turn_host_protocol(server->turn);
-    const size_t ports = listener_ports(server->settings, port);
-    for (size_t k = 0; rc == RC_OK && k < ports; k++)
-        for (size_t i = 0; rc == RC_OK && i < count; i++) {
-            address_set_port(&at[i], port[k]);
-            rc = open_listener(server, &at[i], error);
-        }
+    listeners_speak(listeners, http_server_protocol(server->http));
+    listeners_speak(listeners, turn_host_protocol(server->turn));
+    listeners_speak(listeners, relay_tcp_protocol(server->relay));
+    const int rc =
+        listeners_open(listeners, server->loop, server->settings, server->tls, error);
+    if (rc == RC_OK)
+        relay_set_tcp_ports(server->relay, listeners->port, listeners->ports);
     return rc;
 }
 
-/* Once everything is open. The first listener of each port counts: the rest are other addresses. */
+/* Once everything is open. */
 static int hand_out_turn(struct server *server)
 {
+    const struct listeners *listeners = &server->listeners;
     const struct address udp = relay_address(server->relay);
     struct turn_reach reach = {.udp = address_port(&udp)};
 
     if (server->settings->stun_only)
         return RC_OK;
-    for (size_t i = 0; i < server->listeners; i++) {
-        const struct address at = listener_address(server->listener[i]);
-        const uint16_t port = address_port(&at);
-        bool known = false;
-
-        for (size_t k = 0; k < reach.tcp_count; k++)
-            known |= reach.tcp[k] == port;
-        if (!known && reach.tcp_count < TURN_REACH_TCP_MAX)
-            reach.tcp[reach.tcp_count++] = port;
-    }
+    for (size_t i = 0; i < listeners->ports && i < TURN_REACH_TCP_MAX; i++)
+        reach.tcp[reach.tcp_count++] = listeners->port[i];
     const int rc = turn_reach_uris(&server->handout.uris, server->settings, &reach);
     if (rc == RC_OK)
         server->ice = (struct ice_servers){&server->handout, turn_handout_credentials};
@@ -394,11 +331,8 @@ static int hand_out_turn(struct server *server)
 static double read_connections(void *arg)
 {
     const struct server *server = arg;
-    uint32_t count = 0;
 
-    for (size_t i = 0; i < server->listeners; i++)
-        count += listener_connections(server->listener[i]);
-    return count;
+    return listeners_connections(&server->listeners);
 }
 
 /* A number that cannot be registered is missing on the page: no reason not to serve. */
@@ -420,8 +354,7 @@ static void close_port(struct server *server)
     if (server->port_closed)
         return;
     server->port_closed = true;
-    for (size_t i = 0; i < server->listeners; i++)
-        listener_stop(server->listener[i]);
+    listeners_stop(&server->listeners);
     http_server_drain(server->http);
 }
 
@@ -509,15 +442,15 @@ void server_announce(const struct server *server)
 
     printf("Meetopia Relay %s\n", PACKAGE_VERSION);
     if (server->settings->listening_ip.count == 0) {
-        const struct address tcp = listener_address(server->listener[0]);
+        const struct address tcp = listener_address(server->listeners.listener[0]);
 
         printf("  %-12s http://localhost:%u\n", "the page", address_port(&tcp));
         announce_phones(address_port(&tcp));
         if (!server->settings->cert)
             printf("  %-12s the certificate is self-signed: accept the warning\n", "");
     }
-    for (size_t i = 0; i < server->settings->listening_ip.count && i < server->listeners; i++) {
-        const struct address tcp = listener_address(server->listener[i]);
+    for (size_t i = 0; i < server->settings->listening_ip.count; i++) {
+        const struct address tcp = listener_address(server->listeners.listener[i]);
         announce_page("the page", server->settings->cert ? "https" : "http", &tcp);
     }
     printf("  %-12s UDP %u\n", "media", address_port(&udp));
@@ -535,8 +468,7 @@ static void reload_tls(struct server *server, const struct settings *fresh)
         log_error("app", "reload: %s; the old certificate stays in use", error);
         return;
     }
-    for (size_t i = 0; i < server->listeners; i++)
-        listener_set_tls(server->listener[i], tls);
+    listeners_set_tls(&server->listeners, tls);
     turn_host_set_tls(server->turn, tls);
     SSL_CTX_free(tls);
 }
@@ -571,6 +503,8 @@ void server_reload(struct server *server)
 
     reload_tls(server, s);
     reload_cors(server);
+    relay_set_stream_limit(server->relay,
+                           (uint32_t)s->max_connections_per_ip * STREAMS_PER_USER);
     reload_turn(server);
     lobby_set_limits(server->lobby, (uint32_t)s->max_connections_per_ip,
                      (uint32_t)s->events_per_second);
@@ -598,16 +532,14 @@ void server_free(struct server *server)
     timers_clear(loop_timers(server->loop), &server->shutdown);
     metrics_remove(server, sizeof *server);
     metrics_remove(loop_stats(server->loop), sizeof(struct loop_stats));
-    for (size_t i = 0; i < server->listeners; i++)
-        listener_stop(server->listener[i]);
+    listeners_stop(&server->listeners);
     http_server_free(server->http);
     sio_server_free(server->sio);
     entrance_free(server->entrance);
     turn_host_stop_streams(server->turn);
     relay_stop(server->relay);
     turn_host_free(server->turn);
-    for (size_t i = 0; i < server->listeners; i++)
-        listener_close(server->listener[i]);
+    listeners_close(&server->listeners);
     static_files_free(server->files);
     cors_free(server->cors);
     turn_handout_clear(&server->handout);

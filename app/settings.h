@@ -23,7 +23,7 @@ struct settings {
 
     /* who may come in, and how much of it */
     struct option_list allowed_origins;
-    struct option_list trusted_proxy;
+    struct option_list trusted_proxy, proxy_protocol;
     int64_t max_connections;
     int64_t max_connections_per_ip;
     int64_t max_peers;

@@ -91,6 +91,10 @@ const struct option settings_table[] = {
     {.name = "trusted-proxy", .type = OPTION_LIST, .offset = AT(trusted_proxy),
      .check = check_net, .argument = "NET",
      .help = "proxies whose X-Forwarded-For is believed"},
+    {.name = "proxy-protocol", .type = OPTION_LIST, .offset = AT(proxy_protocol),
+     .check = check_net, .argument = "NET",
+     .help = "proxies whose connections begin with a PROXY protocol header (version 2) that says "
+             "whose they are; others may not send one, and these have to"},
     {.name = "max-connections", .type = OPTION_INT, .offset = AT(max_connections),
      .initial = "20000", .min = 1, .max = 1000000, .argument = "N",
      .help = "TCP connections at one time"},
@@ -175,7 +179,9 @@ const struct option settings_table[] = {
      .help = "the opposite of rfc5780, and the default"},
     {.name = "tcp-proxy-port", .type = OPTION_INT, .offset = AT(tcp_proxy_port), .initial = "0",
      PORT_RANGE, .argument = "PORT",
-     .help = "TCP port where each connection begins with a PROXY protocol v2 header; 0: none"},
+     .help = "one more TCP port, where each connection begins with a PROXY protocol v2 header; "
+             "from the proxy-protocol nets alone, or from private addresses where none are "
+             "listed; 0: none"},
     {.name = "relay-ip", .type = OPTION_LIST, .offset = AT(relay_ip), .check = check_ip,
      .letter = 'E', .argument = "IP",
      .help = "address of the machine to relay from; without it, the one that the client came "

@@ -159,7 +159,12 @@ static int prepare(struct turn_host *host, struct worker *first)
         return rc;
     host->server.auth = host->auth;
     host->server.policy = host->policy;
-    return turn_splice_create(&host->splice, port, host->media.workers);
+    if (turn_splice_create(&host->splice, port, host->media.workers) != RC_OK)
+        return RC_NOMEM;
+    (void)metrics_add("meetopia_splice_lost_total", "",
+                      "messages between threads of TURN and of media that were too many",
+                      METRIC_COUNTER, turn_splice_lost(host->splice));
+    return RC_OK;
 }
 
 /* --- threads
@@ -349,6 +354,8 @@ void turn_host_free(struct turn_host *host)
     if (!host)
         return;
     turn_host_stop_streams(host);
+    if (host->splice)
+        metrics_remove(turn_splice_lost(host->splice), sizeof(struct counter));
     turn_splice_free(host->splice);
     relay_addresses_free(host->addresses);
     turn_policy_free(host->policy);

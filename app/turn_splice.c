@@ -95,16 +95,31 @@ static void post(struct splice_end *end, unsigned index, int direction)
     free(chunk);
 }
 
+static void post_all(void *arg)
+{
+    struct splice_end *end = arg;
+
+    if (!end->has_chunks)
+        return;
+    end->has_chunks = false;
+    for (unsigned i = 0; i <= end->splice->workers; i++)
+        for (int direction = 0; direction < DIRECTIONS; direction++)
+            if (end->chunk[i][direction])
+                post(end, i, direction);
+}
+
 static struct splice_chunk *chunk_for(struct splice_end *end, unsigned index, int direction)
 {
     struct splice_chunk **chunk = &end->chunk[index][direction];
 
-    if (!*chunk && (*chunk = malloc(sizeof **chunk))) {
-        (*chunk)->origin = end->index;
-        (*chunk)->to_media = direction;
-        (*chunk)->len = 0;
-        end->has_chunks = true;
-    }
+    if (*chunk || !(*chunk = malloc(sizeof **chunk)))
+        return *chunk;
+    (*chunk)->origin = end->index;
+    (*chunk)->to_media = direction;
+    (*chunk)->len = 0;
+    if (!end->has_chunks) /* whoever makes datagrams without a flush behind them */
+        (void)loop_defer(end->loop, post_all, end);
+    end->has_chunks = true;
     return *chunk;
 }
 
@@ -120,17 +135,6 @@ static void hand_over(struct splice_end *end, unsigned index, bool to_media,
         if (chunk)
             (void)splice_chunk_add(chunk, relayed, peer, data);
     }
-}
-
-static void post_all(struct splice_end *end)
-{
-    if (!end->has_chunks)
-        return;
-    end->has_chunks = false;
-    for (unsigned i = 0; i <= end->splice->workers; i++)
-        for (int direction = 0; direction < DIRECTIONS; direction++)
-            if (end->chunk[i][direction])
-                post(end, i, direction);
 }
 
 /* --- to media

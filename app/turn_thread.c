@@ -77,7 +77,7 @@ static void guest_close(void *arg)
 
 struct media_guest turn_thread_guest(struct turn_thread *thread)
 {
-    return (struct media_guest){thread, guest_input, guest_idle, guest_take, guest_close};
+    return (struct media_guest){thread, guest_input, guest_idle, guest_take, guest_close, NULL};
 }
 
 /* --- clients of sessions: DTLS, TCP, TLS

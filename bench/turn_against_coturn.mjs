@@ -3,6 +3,9 @@
  * same pinning (the server on one core, the client on another), taking turns window by window.
  *
  *     node bench/turn_against_coturn.mjs [--only=cpu,rtt,allocate,memory] [--windows=5] [--seconds=0.5]
+ *                                        [--urgent]
+ *
+ * --urgent: ahead of whatever else the machine is busy with (chrt -r; needs root).
  *
  * Measures what is there: where one of the two is missing or does not serve TURN it says so and
  * prints the other's figures. bench/README.md says how they are taken. Takes about two minutes.
@@ -28,15 +31,23 @@ const load = join(
     'bench/turn_load',
 );
 const pinned = availableParallelism() > 1;
+const urgent = 'urgent' in flags;
 const pin = (core) => (pinned ? ['taskset', '-c', String(core)] : []);
 const run = promisify(execFile);
 
 const NAMES = { coturn: 'coturn', relay: 'meetopia-relay' };
 const kinds = [];
 
+async function start(kind) {
+    const server = await startTurn(kind, { wrap: pin(0) });
+    /* Now that all its threads are there, and have chosen their own scheduling if they do. */
+    if (urgent) await run('chrt', ['-a', '-r', '-p', '1', String(server.pid)]);
+    return server;
+}
+
 /** Runs `measure` with fresh servers of every kind that is there. */
 async function withServers(measure) {
-    const servers = await Promise.all(kinds.map((kind) => startTurn(kind, { wrap: pin(0) })));
+    const servers = await Promise.all(kinds.map(start));
     try {
         return await measure(servers);
     } finally {
@@ -48,7 +59,7 @@ async function withServers(measure) {
 async function measure(servers, mode, ...options) {
     const targets = servers.map((s) => `--server=${s.kind}=${s.address}:${s.port}/${s.pid}`);
     const words = [
-        ...[...pin(1), load, mode, ...targets, `--user=${USER}`, `--password=${PASSWORD}`],
+        ...[...(urgent ? ['chrt', '-r', '1'] : []), ...pin(1), load, mode, ...targets, `--user=${USER}`, `--password=${PASSWORD}`],
         ...windows,
         ...options,
     ];
@@ -167,7 +178,7 @@ async function tryOut(kind, path) {
     const missing = { coturn: 'install Debian\'s package "coturn"', relay: 'make it first' };
     if (!path) return console.log(`${NAMES[kind]} is not there: ${missing[kind]}`);
     try {
-        const server = await startTurn(kind, { wrap: pin(0) });
+        const server = await start(kind);
         try {
             await measure([server], 'allocate', '--windows=1');
             kinds.push(kind);

@@ -124,8 +124,12 @@ static void cpu_window(const struct plan *plan, struct target *target,
     turn_traffic_reset(&target->traffic);
     turn_traffic_run(&target->traffic, plan->window);
     const struct turn_counts *counts = &target->traffic.counts;
-    if (counts->received == 0)
-        die("nothing came through");
+    if (counts->received == 0) {
+        fprintf(stderr,
+                "turn_load: nothing came through %s in window %u (sent %.0f, late %.0f)\n",
+                target->name, window, (double)counts->sent, (double)counts->late);
+        exit(EXIT_FAILURE);
+    }
     series->cost[window] =
         (double)(process_cpu(target->pid, "") - before) / (double)counts->received;
     series->sent += counts->sent;

@@ -17,7 +17,7 @@
 
 /* Behind the RTP header. This program reads it again, so it is in the machine's order. */
 struct stamp {
-    uint32_t magic, member;
+    uint32_t magic, member, round;
     int64_t sent;            /* by the client, ns of the wall clock */
     int64_t reached, echoed; /* the peer: the kernel's time of arrival, and of sending again */
 };
@@ -57,6 +57,7 @@ void turn_traffic_init(struct turn_traffic *traffic, struct turn_crowd *crowd,
 
 void turn_traffic_reset(struct turn_traffic *traffic)
 {
+    traffic->round++;
     memset(&traffic->counts, 0, sizeof traffic->counts);
 }
 
@@ -108,6 +109,7 @@ static void send_burst(struct turn_traffic *traffic, unsigned number, bool up,
 
     stamp->magic = MAGIC;
     stamp->member = number;
+    stamp->round = traffic->round;
     for (unsigned i = 0; i < burst; i++)
         n += write_packet(data + n, traffic, up, stamp, member);
     traffic->counts.sent += burst;
@@ -171,8 +173,8 @@ static void on_packet(struct turn_traffic *traffic, unsigned number, bool at_pee
     if (data.n != traffic->options.size)
         return;
     memcpy(&stamp, data.p + RTP_HEADER, sizeof stamp);
-    if (stamp.magic != MAGIC || stamp.member != number)
-        return;
+    if (stamp.magic != MAGIC || stamp.member != number || stamp.round != traffic->round)
+        return; /* so does one that comes after its round is over */
     traffic->counts.received++;
     if (traffic->options.echo && at_peer) {
         stamp.reached = arrived;

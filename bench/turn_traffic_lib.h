@@ -37,7 +37,8 @@ struct turn_counts {
 struct turn_traffic {
     struct turn_crowd *crowd; /* borrowed */
     struct turn_traffic_options options;
-    uint64_t turn; /* bursts sent so far */
+    uint64_t turn;  /* bursts sent so far */
+    uint32_t round; /* resets so far: what arrives later than the next one does not count */
     struct turn_counts counts;
 };
 

@@ -29,6 +29,7 @@
     X(BAD_WEBSOCKET, "bad_websocket", "malformed WebSocket handshake or frame")                \
     X(MESSAGE_TOO_LARGE, "message_too_large", "the message is larger than maxPayload")         \
     X(SLOW_READER, "slow_reader", "the client does not read what it is sent")                  \
+    X(PROXY_HEADER, "proxy_header", "a proxy's connection does not begin with a PROXY protocol header") \
     /* Engine.IO, Socket.IO */                                                                 \
     X(EIO_TRANSPORT_UNKNOWN, "eio_transport_unknown", "Engine.IO: unknown transport")          \
     X(EIO_SESSION_UNKNOWN, "eio_session_unknown", "Engine.IO: unknown session id")             \
@@ -74,6 +75,8 @@
     X(STUN_RATE_LIMIT, "stun_rate_limit", "too many STUN requests without credentials")        \
     X(ICE_TIMEOUT, "ice_timeout", "no ICE check arrived in time")                              \
     X(ICE_CONSENT_EXPIRED, "ice_consent_expired", "the client was silent for 30 seconds")      \
+    X(STREAM_FRAME, "stream_frame", "a frame over TCP that is longer than any packet")         \
+    X(STREAM_LIMIT, "stream_limit", "too many media connections over TCP from this address")   \
     X(DTLS_TOO_MANY, "dtls_too_many", "too many DTLS handshakes are half open")                \
     X(DTLS_UNEXPECTED, "dtls_unexpected", "DTLS datagram before, after or beside its session") \
     X(DTLS_FAILED, "dtls_failed", "the DTLS handshake failed")                                 \

@@ -21,6 +21,8 @@ static const char *const tcptype_names[] = {
 
 /* RFC 8445, section 5.1.2.2: recommended type preferences. */
 enum { TYPE_PREFERENCE_HOST = 126 };
+/* RFC 6544, section 4.2, of host candidates. */
+enum { DIRECTION_PREFERENCE_PASSIVE = 4 };
 
 static void strip_prefix(struct span *text, const char *prefix)
 {
@@ -189,10 +191,13 @@ bool candidate_is_end(const char *text, size_t n)
 void candidate_make_host(struct candidate *out, enum candidate_transport transport,
                          const struct address *address, unsigned index)
 {
-    /* RFC 6544, section 4.2: on a multihomed or dual-stack host UDP goes before TCP. */
-    const uint32_t type_preference =
-        transport == CANDIDATE_UDP ? TYPE_PREFERENCE_HOST : TYPE_PREFERENCE_HOST - 36;
-    const uint32_t local_preference = index < UINT16_MAX ? UINT16_MAX - index : 0;
+    /* RFC 6544, section 4.2: on a multihomed or dual-stack host UDP goes before TCP, whose local
+     * preference begins with that of its direction. */
+    const bool udp = transport == CANDIDATE_UDP;
+    const uint32_t type_preference = udp ? TYPE_PREFERENCE_HOST : TYPE_PREFERENCE_HOST - 36;
+    const uint32_t direction = udp ? 0 : DIRECTION_PREFERENCE_PASSIVE << 13;
+    const uint32_t most = udp ? UINT16_MAX : (1 << 13) - 1;
+    const uint32_t local_preference = direction | (index < most ? most - index : 0);
 
     *out = (struct candidate){
         .component = 1,

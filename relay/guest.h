@@ -11,6 +11,7 @@
 
 #include "core/loop.h"
 #include "core/udp_port.h"
+#include "relay/quality.h"
 
 struct media_guest {
     void *arg;
@@ -27,6 +28,10 @@ struct media_guest {
                  struct span data, usec_t now);
     /* The last call. On the worker's thread, or on the control thread when that never ran. */
     void (*close)(void *arg);
+    /* What carries packets to an address that is the guest's own, with its queue if that is a stream
+     * (core/stream_leg.h): pictures are then left out before they get a number, and the sender is
+     * told what the stream takes. Before it goes away, worker_leg_gone. NULL: nothing is known. */
+    void (*leg)(void *arg, const struct address *to, struct relay_leg *out);
 };
 
 /* What a worker does for its guest. Own thread only, but for the loop's mailbox. */
@@ -40,6 +45,7 @@ uint16_t worker_port(const struct worker *worker);
 void worker_send(struct worker *worker, const struct address *to, const struct address *local,
                  const struct udp_parts *parts);
 void worker_flush(struct worker *worker);
+void worker_leg_gone(struct worker *worker, const struct address *to);
 /* Datagrams for the media as if they had come in by a socket: `from` is an address that the
  * guest takes, `local` an IP with port 0. What belongs to no peer connection is dropped: a
  * guest is never its own client. 32 readable bytes behind each, which may be changed in place.

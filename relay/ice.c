@@ -1,6 +1,7 @@
 #include "relay/ice.h"
 
 #include "core/random.h"
+#include "relay/stream_address.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +286,35 @@ static int path_best(const struct ice_session *session)
     return best;
 }
 
+/* With another path there, those that are lost are of no use any more. */
+static void remove_lost(struct ice_session *session, struct ice_output *out)
+{
+    int i = 0;
+
+    while (i < session->path_count && session->path_count > 1) {
+        const struct ice_path path = session->path[i];
+
+        if (!path.lost) {
+            i++;
+            continue;
+        }
+        path_remove(session, i);
+        tell_removed(session, &path.remote, out);
+    }
+    if (session->selected < 0)
+        path_select(session, path_best(session), out);
+}
+
+void ice_lost(struct ice_session *session, const struct address *remote, struct ice_output *out)
+{
+    output_reset(out);
+    for (unsigned i = 0; i < session->path_count; i++) {
+        if (address_equal(&session->path[i].remote, remote))
+            session->path[i].lost = true;
+    }
+    remove_lost(session, out);
+}
+
 /* --- nomination ------------------------------------------------------------------------------
  */
 
@@ -337,8 +367,11 @@ static void on_check(struct ice_session *session, const struct check *check, use
                      struct ice_output *out)
 {
     int index = path_find(session, check->from, check->local);
-    if (index < 0)
-        index = path_add(session, check->from, check->local, out);
+    if (index < 0) {
+        (void)path_add(session, check->from, check->local, out);
+        remove_lost(session, out);
+        index = path_find(session, check->from, check->local);
+    }
 
     struct ice_path *path = &session->path[index];
     path->last_check = path->last_alive = now;
@@ -441,14 +474,15 @@ static enum refusal form_refusal(const struct ice_session *session,
 static bool write_reply(struct ice_agent *agent, StunMessage *request,
                         const struct address *from, struct ice_output *out)
 {
+    const struct address seen = stream_address_peer(from);
     struct sockaddr_storage source = {0};
     StunMessage reply;
     bool control = false;
     size_t n = sizeof out->reply;
 
-    memcpy(&source, &from->sa, address_len(from));
+    memcpy(&source, &seen.sa, address_len(&seen));
     (void)stun_usage_ice_conncheck_create_reply(&agent->stun, request, &reply, out->reply, &n,
-                                                &source, address_len(from), &control, 0,
+                                                &source, address_len(&seen), &control, 0,
                                                 STUN_USAGE_ICE_COMPATIBILITY_RFC5245);
     out->reply_len = n;
     return n > 0 && stun_message_get_class(&reply) == STUN_RESPONSE;

@@ -8,8 +8,11 @@
  *
  * Messages are validated by libnice's STUN engine, behind stun_scan's guards.
  *
+ * A remote address may be the end of a TCP connection (relay/stream_address.h): a path over TCP is
+ * a path like any other, but for its end, which is seen at once.
+ *
  * Sans-IO: no sockets, no clock; callers pass `now`. A session is a plain struct to embed,
- * about 2 kB, nothing to free. An agent is 13 kB, one per thread, shared by all its sessions.
+ * about 2.5 kB, nothing to free. An agent is 13 kB, one per thread, shared by all its sessions.
  */
 #ifndef RELAY_ICE_H
 #define RELAY_ICE_H
@@ -24,8 +27,8 @@
 #define ICE_REMOTE_UFRAG_MAX 256 /* RFC 8839 section 5.4: 4 to 256 characters */
 #define ICE_REMOTE_PWD_MAX 256   /* 22 to 256 */
 /* Paths of a session. A client with Wi-Fi and mobile, v4 and v6, has four; two more for a
- * server with two addresses. The one that was silent longest makes room. */
-#define ICE_PATHS_MAX 6
+ * server with two addresses, and four over TCP. The one that was silent longest makes room. */
+#define ICE_PATHS_MAX 10
 #define ICE_CONNECT_TIMEOUT SEC(30) /* from creation or restart to the first nomination */
 #define ICE_CONSENT_TIMEOUT SEC(30) /* RFC 7675 section 5.1 */
 /* A nominated path stays selected against a nominated one of lower priority for as long as the
@@ -66,6 +69,7 @@ struct ice_path {
     usec_t last_alive;    /* that, or a later ice_alive */
     usec_t nominated_at;  /* last check with USE-CANDIDATE of this generation; 0: none */
     enum ice_nomination nomination;
+    bool lost; /* its TCP connection is closed */
 };
 
 /* A check by its transaction id, and where it came from. */
@@ -160,6 +164,10 @@ enum refusal ice_input(struct ice_agent *agent, struct ice_session *session,
  * so what arrives authenticated is all it has to see that the client still wants to hear from
  * us. Cheap; once per peer and wakeup is enough. */
 void ice_alive(struct ice_session *session, const struct address *from, usec_t now);
+
+/* The TCP connection of these paths is closed. Others take over; where there is none, it stays, lost,
+ * until the client comes by another or its consent runs out. */
+void ice_lost(struct ice_session *session, const struct address *remote, struct ice_output *out);
 
 /* When ice_tick wants to be called. Moves with every check: let the timer fire and ask again.
  */

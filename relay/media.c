@@ -3,6 +3,7 @@
 #include "core/table.h"
 #include "relay/peer.h"
 #include "relay/rtp.h"
+#include "relay/stream_address.h"
 #include "relay/stun.h"
 
 #include <stdlib.h>
@@ -149,6 +150,41 @@ void media_remove_address(struct media *media, struct peer *peer, const struct a
         return;
     HASH_DELETE(hh, media->addresses, entry);
     free(entry);
+    if (!stream_address_number(address))
+        return;
+    peer_leg_gone(peer, address);
+    if (media->output.stream_end)
+        media->output.stream_end(media->output.arg, address);
+}
+
+struct relay_leg media_leg(const struct media *media, const struct address *to)
+{
+    struct relay_leg leg = {.path = RELAY_PATH_UDP};
+
+    if (media->output.leg)
+        media->output.leg(media->output.arg, to, &leg);
+    return leg;
+}
+
+bool media_accepts(const struct media *media, const struct address *from)
+{
+    return find_address(media, from) != NULL;
+}
+
+void media_leg_gone(struct media *media, const struct address *remote)
+{
+    const struct address_entry *entry = find_address(media, remote);
+
+    if (entry)
+        peer_leg_gone(entry->peer, remote);
+}
+
+void media_stream_lost(struct media *media, const struct address *remote, usec_t now)
+{
+    const struct address_entry *entry = find_address(media, remote);
+
+    if (entry)
+        peer_stream_lost(entry->peer, remote, now);
 }
 
 void media_add_ufrag(struct media *media, struct peer *peer, const char *ufrag)
@@ -252,10 +288,11 @@ static void give_guest(struct media *media, const struct udp_datagram *datagram)
 static void answer_binding(struct media *media, const struct udp_datagram *datagram, usec_t now)
 {
     const struct span bytes = {datagram->data, datagram->len};
+    const struct address seen = stream_address_peer(&datagram->from);
     uint8_t reply[STUN_BINDING_REPLY_MAX];
     size_t len = 0;
 
-    if (stun_binding_reply(&media->stun_budget, bytes, &datagram->from, now, reply, &len) ==
+    if (stun_binding_reply(&media->stun_budget, bytes, &seen, now, reply, &len) ==
             REFUSAL_NONE &&
         len > 0) {
         outbox_send_raw(media->context.outbox, &datagram->from, &datagram->local,

@@ -94,6 +94,11 @@ struct media_output {
     void (*data)(void *arg, uint64_t peer, struct span packet);
     /* For the peer `to` of another worker; copied. NULL: there is no other worker. */
     void (*remote)(void *arg, unsigned worker, uint64_t to, const struct media_remote *what);
+    /* What carries packets to this address. NULL: UDP, always. */
+    void (*leg)(void *arg, const struct address *to, struct relay_leg *out);
+    /* A TCP connection (relay/stream_address.h) is nobody's path any more: to be closed, after the next
+     * flush. May be told of one that is closed already. NULL where there are none. */
+    void (*stream_end)(void *arg, const struct address *remote);
     /* Datagrams of a batch that are nobody's here, once a batch, behind the rest of it. NULL: there is no
      * guest; plain Binding requests are then answered here. */
     void (*guest)(void *arg, struct udp_datagram *batch, size_t count, usec_t now);
@@ -125,6 +130,12 @@ void media_free(struct media *media);
 void media_input(struct media *media, struct udp_datagram *batch, size_t count, usec_t now);
 /* The same for what the guest relays to its own server: nothing of it goes to the guest. */
 void media_splice(struct media *media, struct udp_datagram *batch, size_t count, usec_t now);
+/* Is `from` a path of a peer? */
+bool media_accepts(const struct media *media, const struct address *from);
+/* The TCP connection of this address is closed: its peer goes by another path, or waits for one. */
+void media_stream_lost(struct media *media, const struct address *remote, usec_t now);
+/* The relay_leg of this address is gone; its peer goes on without. */
+void media_leg_gone(struct media *media, const struct address *remote);
 /* Sends what the inputs and timers since the last flush have made. After each wakeup. */
 void media_flush(struct media *media, usec_t now);
 

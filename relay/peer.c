@@ -14,6 +14,7 @@ static void fail(struct peer *peer, enum refusal why)
      * says why has still to leave. */
     outbox_flush(media_context(peer->media)->outbox);
     peer->route.remote = (struct address){0};
+    peer->leg.stream = NULL;
     const struct media_event event = {.kind = MEDIA_EVENT_FAILED, .why = why};
     media_emit(peer->media, peer, &event);
 }
@@ -58,6 +59,25 @@ static void rearm(struct peer *peer)
 
 static void start_dtls(struct peer *peer, usec_t now);
 
+/* To the selected path, and what carries packets there. */
+static void follow_path(struct peer *peer)
+{
+    const struct ice_path *path = ice_selected(&peer->ice);
+
+    if (!path)
+        return;
+    const struct relay_leg leg = media_leg(peer->media, &path->remote);
+    peer->route.remote = path->remote;
+    peer->route.local = path->local;
+    peer->path = leg.path;
+    peer->leg.stream = leg.stream;
+    if (!leg.stream)
+        return;
+    stream_leg_know(leg.stream, peer->audio_out.ssrc, STREAM_LEG_SOUND);
+    stream_leg_know(leg.stream, peer->video_out.ssrc, STREAM_LEG_ADMITTED);
+    stream_leg_know(leg.stream, peer->video_out.rtx_ssrc, STREAM_LEG_ADMITTED);
+}
+
 static void take_ice_output(struct peer *peer, const struct ice_output *out, usec_t now)
 {
     struct media *media = peer->media;
@@ -66,13 +86,8 @@ static void take_ice_output(struct peer *peer, const struct ice_output *out, use
         media_remove_address(media, peer, &out->removed[i]);
     if (out->events & ICE_EVENT_UFRAG_RETIRED)
         media_remove_ufrag(media, peer, out->retired_ufrag);
-    if (out->events & ICE_EVENT_PATH && peer->state != PEER_FAILED) {
-        const struct ice_path *path = ice_selected(&peer->ice);
-        if (path) {
-            peer->route.remote = path->remote;
-            peer->route.local = path->local;
-        }
-    }
+    if (out->events & ICE_EVENT_PATH && peer->state != PEER_FAILED)
+        follow_path(peer);
     if (out->events & ICE_EVENT_FAILED)
         fail(peer, peer->ice.why);
     else if (peer->state == PEER_CONNECTING && peer->dtls_client && !peer->dtls &&
@@ -92,6 +107,22 @@ void peer_stun(struct peer *peer, struct span datagram, const struct address *fr
     take_ice_output(peer, &out, now);
     if (ice_accepts(&peer->ice, from))
         media_add_address(peer->media, peer, from, now);
+    media_mark_dirty(peer->media, peer);
+}
+
+void peer_leg_gone(struct peer *peer, const struct address *remote)
+{
+    if (address_equal(&peer->route.remote, remote))
+        peer->leg.stream = NULL;
+}
+
+void peer_stream_lost(struct peer *peer, const struct address *remote, usec_t now)
+{
+    struct ice_output out;
+
+    peer_leg_gone(peer, remote);
+    ice_lost(&peer->ice, remote, &out);
+    take_ice_output(peer, &out, now);
     media_mark_dirty(peer->media, peer);
 }
 

@@ -70,6 +70,8 @@ struct peer {
     struct track_in audio_in, video_in;
     struct track_out audio_out, video_out;
     struct track_leg leg;
+    enum relay_path path;  /* of the route */
+    uint64_t leg_told;     /* of what a leg over TCP takes: what was passed on last */
     struct sent_packets sent;
     struct arrival_log arrivals;
     bool reduced_size;     /* RFC 5506 */
@@ -95,6 +97,10 @@ void peer_stun(struct peer *peer, struct span datagram, const struct address *fr
 /* Not counted as a sign of life: whether a record authenticated is OpenSSL's secret. */
 void peer_dtls(struct peer *peer, struct span datagram, usec_t now);
 void peer_send_data(struct peer *peer, struct span packet, usec_t now);
+/* The TCP connection of one of its paths is closed. */
+void peer_stream_lost(struct peer *peer, const struct address *remote, usec_t now);
+/* What carried packets to `remote` is gone. */
+void peer_leg_gone(struct peer *peer, const struct address *remote);
 /* An SRTP or SRTCP packet authenticated: `from` is alive, and the handshake is over. */
 void peer_authenticated(struct peer *peer, const struct address *from, usec_t now);
 /* At the end of a batch in which something came in: asks and reports what cannot wait. */
@@ -180,6 +186,8 @@ void media_remove_address(struct media *media, struct peer *peer, const struct a
 /* A peer has two ufrags during an ICE restart. */
 void media_add_ufrag(struct media *media, struct peer *peer, const char *ufrag);
 void media_remove_ufrag(struct media *media, struct peer *peer, const char *ufrag);
+/* What carries packets there. */
+struct relay_leg media_leg(const struct media *media, const struct address *to);
 void media_emit(struct media *media, const struct peer *peer, const struct media_event *event);
 void media_tell_remote(struct media *media, unsigned worker, uint64_t to,
                        const struct media_remote *what);

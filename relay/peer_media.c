@@ -124,11 +124,18 @@ void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now)
 
 /* --- links --------------------------------------------------------------------------------------- */
 
+static uint64_t less_of(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b && b < a) ? b : a;
+}
+
 uint64_t peer_capacity(const struct peer *peer)
 {
-    if (peer->leg.sent && bandwidth_is_known(&peer->bandwidth))
-        return bandwidth_estimate(&peer->bandwidth);
-    return peer->remb;
+    const bool known = peer->leg.sent && bandwidth_is_known(&peer->bandwidth);
+    const uint64_t path = known ? bandwidth_estimate(&peer->bandwidth) : peer->remb;
+
+    /* TCP hides from the client what it costs to get everything through: the leg itself knows. */
+    return less_of(path, peer->leg.stream ? stream_leg_cap(peer->leg.stream) : 0);
 }
 
 uint64_t peer_send_cap(const struct peer *peer)

@@ -68,6 +68,8 @@ static void on_key_frame_wanted(struct peer *peer, uint32_t ssrc)
 
     if (!track || !track->source)
         return;
+    if (peer->leg.stream && stream_leg_is_shut(peer->leg.stream))
+        return; /* it could not be sent; it is asked for when it can */
     keyframe_request_want(&track->source->key_frame);
     media_mark_dirty(peer->media, peer->partner ? peer->partner : peer);
 }
@@ -349,12 +351,25 @@ static void write_remb(struct mouth *mouth, usec_t now)
                               &peer->video_in.ssrc, 1);
 }
 
+/* What a leg over TCP takes has changed by more than noise. */
+static void watch_leg(struct peer *peer)
+{
+    const uint64_t cap = peer->leg.stream ? stream_leg_cap(peer->leg.stream) : 0;
+    const uint64_t told = peer->leg_told, difference = cap > told ? cap - told : told - cap;
+
+    if (difference <= told / 50)
+        return;
+    peer->leg_told = cap;
+    on_capacity(peer);
+}
+
 void peer_rtcp_poll(struct peer *peer, usec_t now)
 {
     struct mouth mouth = {.peer = peer};
 
     if (!peer->srtp_out)
         return;
+    watch_leg(peer);
     if (bandwidth_deadline(&peer->bandwidth, &peer->sent) <= now) {
         bandwidth_tick(&peer->bandwidth, &peer->sent, now);
         on_capacity(peer);
@@ -418,6 +433,7 @@ void peer_quality(struct peer *peer, usec_t now)
     struct media_event event = {.kind = MEDIA_EVENT_QUALITY};
     struct relay_quality *quality = &event.quality;
 
+    quality->path = peer->path;
     quality->rtt = (uint32_t)peer->leg.rtt;
     quality->up_loss = (float)stats->fraction_lost / 256.0f;
     quality->up_jitter = (uint32_t)receive_stats_jitter(stats);

@@ -10,6 +10,8 @@
 #include "core/table.h"
 #include "relay/certificate.h"
 #include "relay/data_hub.h"
+#include "relay/ice_tcp.h"
+#include "relay/local_candidates.h"
 #include "relay/sdp_answer.h"
 #include "relay/worker.h"
 
@@ -18,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOCAL_ADDRESSES_REFRESH SEC(5) /* a machine's addresses may change (DHCP) */
 #define CNAME_LEN 16
 #define TRACK_ID_LEN 24
 
@@ -35,6 +36,8 @@ struct relay_peer {
     char stream_id[TRACK_ID_LEN + 1], audio_id[TRACK_ID_LEN + 1], video_id[TRACK_ID_LEN + 1];
     struct sdp_negotiated negotiated;
     UT_hash_handle hh;
+    char known_ufrag[ICE_UFRAG_LEN + 1]; /* in by_ufrag; "": not there */
+    UT_hash_handle hh_ufrag;
 };
 
 struct relay {
@@ -49,9 +52,9 @@ struct relay {
     unsigned workers;
     struct relay_peer *peers; /* by id */
     uint64_t next_id;
-    struct address local[RELAY_ADDRESSES_MAX];
-    size_t local_count;
-    usec_t local_read;
+    struct local_candidates local;
+    struct ice_tcp *tcp;
+    struct relay_peer *by_ufrag; /* the same peers */
     struct sdp_offer offer; /* 30 kB, of the call under way */
 };
 
@@ -153,6 +156,67 @@ static void close_data(const struct relay_peer *peer)
         (void)data_hub_close(peer->relay->hub, peer->id);
 }
 
+/* --- TCP connections -------------------------------------------------------------------------------- */
+
+/* A connection's first check names its session by our ufrag. */
+static void know_ufrag(struct relay_peer *peer)
+{
+    struct relay *relay = peer->relay;
+
+    if (peer->known_ufrag[0])
+        HASH_DELETE(hh_ufrag, relay->by_ufrag, peer);
+    memcpy(peer->known_ufrag, peer->ice.ufrag, sizeof peer->known_ufrag);
+    HASH_ADD(hh_ufrag, relay->by_ufrag, known_ufrag, ICE_UFRAG_LEN, peer);
+}
+
+static void forget_ufrag(struct relay_peer *peer)
+{
+    if (peer->known_ufrag[0])
+        HASH_DELETE(hh_ufrag, peer->relay->by_ufrag, peer);
+    peer->known_ufrag[0] = '\0';
+}
+
+static struct worker *worker_of_ufrag(void *arg, const char *ufrag)
+{
+    const struct relay *relay = arg;
+    const struct relay_peer *peer;
+
+    HASH_FIND(hh_ufrag, relay->by_ufrag, ufrag, ICE_UFRAG_LEN, peer);
+    return peer ? relay->worker[peer->worker] : NULL;
+}
+
+static void on_stream_closed(void *arg, void *ticket)
+{
+    struct relay *relay = arg;
+
+    ice_tcp_closed(relay->tcp, ticket);
+}
+
+struct listener_protocol relay_tcp_protocol(struct relay *relay)
+{
+    return ice_tcp_protocol(relay->tcp);
+}
+
+void relay_set_tcp_ports(struct relay *relay, const uint16_t *ports, size_t count)
+{
+    local_candidates_set_tcp(&relay->local, ports, count);
+}
+
+void relay_set_stream_limit(struct relay *relay, uint32_t max_streams_per_ip)
+{
+    ice_tcp_set_limit(relay->tcp, max_streams_per_ip);
+}
+
+static int start_tcp(struct relay *relay)
+{
+    const struct ice_tcp_options options = {
+        .max_per_ip = relay->options.max_streams_per_ip,
+        .find = worker_of_ufrag,
+        .arg = relay,
+    };
+    return ice_tcp_create(&relay->tcp, &options);
+}
+
 /* --- start and stop -------------------------------------------------------------------------------- */
 
 /* The listed addresses or the wildcard, with this port. */
@@ -230,6 +294,7 @@ static int start_worker(struct relay *relay, unsigned index, char error[static R
         .control = relay->control,
         .event = on_event,
         .data = relay->hub ? on_worker_data : NULL,
+        .stream_closed = on_stream_closed,
         .other = o->workers > 1 ? other_worker : NULL,
         .arg = relay,
         .guest = o->guest,
@@ -258,7 +323,10 @@ int relay_start(struct relay **out, const struct relay_options *options, struct 
     relay->events = *events;
     relay->control = control;
     relay->next_id = 1;
-    rc = certificate_create(&relay->certificate);
+    local_candidates_init(&relay->local, &relay->options);
+    rc = start_tcp(relay);
+    if (rc == RC_OK)
+        rc = certificate_create(&relay->certificate);
     if (rc == RC_OK)
         rc = dtls_context_create(&relay->dtls, relay->certificate);
     if (rc == RC_OK)
@@ -284,6 +352,8 @@ void relay_stop(struct relay *relay)
     data_hub_free(relay->hub); /* nobody posts to it any more; it may still post to workers */
     for (unsigned i = 0; i < relay->workers; i++)
         worker_free(relay->worker[i]);
+    ice_tcp_free(relay->tcp);
+    HASH_CLEAR(hh_ufrag, relay->by_ufrag);
     HASH_ITER(hh, relay->peers, peer, next)
     {
         HASH_DEL(relay->peers, peer);
@@ -323,44 +393,6 @@ static void unlink_on_workers(struct relay_peer *a, struct relay_peer *b)
 }
 
 /* --- offers ----------------------------------------------------------------------------------------- */
-
-static const struct address *candidate_addresses(struct relay *relay, size_t *count)
-{
-    const struct relay_options *o = &relay->options;
-    const usec_t now = clock_now();
-
-    if (o->external_count) {
-        *count = o->external_count;
-        return o->external;
-    }
-    if (o->listen_count) {
-        *count = o->listen_count;
-        return o->listen;
-    }
-    if (relay->local_read == 0 || now - relay->local_read > LOCAL_ADDRESSES_REFRESH) {
-        const int n = address_local(relay->local, RELAY_ADDRESSES_MAX);
-
-        relay->local_count = n > 0 ? (size_t)n : 0;
-        relay->local_read = now;
-    }
-    *count = relay->local_count;
-    return relay->local;
-}
-
-static size_t make_candidates(struct relay *relay, unsigned worker,
-                              struct candidate out[static RELAY_ADDRESSES_MAX])
-{
-    size_t count;
-    const struct address *addresses = candidate_addresses(relay, &count);
-
-    for (size_t i = 0; i < count; i++) {
-        struct address address = addresses[i];
-
-        address_set_port(&address, worker_port(relay->worker[worker]));
-        candidate_make_host(&out[i], CANDIDATE_UDP, &address, (unsigned)i);
-    }
-    return count;
-}
 
 static unsigned least_loaded(const struct relay *relay)
 {
@@ -404,14 +436,15 @@ static int write_answer(struct relay_peer *peer, const struct sdp_negotiated *pr
                         struct sdp_negotiated *out, char **answer, enum refusal *why)
 {
     struct relay *relay = peer->relay;
-    struct candidate candidates[RELAY_ADDRESSES_MAX];
+    struct candidate candidates[LOCAL_CANDIDATES_MAX];
     struct sdp_local local = {
         .session_id = peer->session_id,
         .ice_ufrag = peer->ice.ufrag,
         .ice_pwd = peer->ice.pwd,
         .fingerprint = certificate_fingerprint(relay->certificate),
         .candidates = candidates,
-        .candidate_count = make_candidates(relay, peer->worker, candidates),
+        .candidate_count = local_candidates_make(
+            &relay->local, worker_port(relay->worker[peer->worker]), clock_now(), candidates),
         .audio_ssrc = peer->audio_ssrc,
         .video_ssrc = peer->video_ssrc,
         .video_rtx_ssrc = peer->video_rtx_ssrc,
@@ -432,6 +465,7 @@ static void forget(struct relay_peer *peer)
     struct relay *relay = peer->relay;
 
     HASH_DEL(relay->peers, peer);
+    forget_ufrag(peer);
     relay->load[peer->worker]--;
     close_data(peer);
     (void)worker_close(relay->worker[peer->worker], peer->id);
@@ -498,6 +532,7 @@ static enum refusal answer_new(struct relay_peer *peer, bool replaces, char **an
     peer->negotiated = negotiated;
     open_data(peer);
     HASH_ADD(hh, relay->peers, id, sizeof peer->id, peer);
+    know_ufrag(peer);
     relay->load[peer->worker]++;
     if (peer->partner)
         link_on_workers(peer, peer->partner);
@@ -527,6 +562,7 @@ static enum refusal answer_again(struct relay_peer *peer, bool restart, char **a
     if (!negotiated.data.present)
         close_data(peer);
     peer->negotiated = negotiated;
+    know_ufrag(peer);
     return REFUSAL_NONE;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/address.h"
 #include "core/base.h"
+#include "core/listener.h"
 #include "core/loop.h"
 #include "core/refusal.h"
 #include "relay/codec.h"
@@ -19,6 +20,7 @@
 
 #define RELAY_WORKERS_MAX 64
 #define RELAY_ADDRESSES_MAX 16
+#define RELAY_TCP_PORTS_MAX 8
 #define RELAY_GUEST_PORTS_MAX 4
 
 struct relay;
@@ -37,6 +39,7 @@ struct relay_options {
     uint32_t max_peers;      /* of the whole process */
     uint32_t max_handshakes; /* half-open DTLS handshakes per worker */
     uint64_t max_bitrate;    /* cap of a sender's video, bit/s; 0: none */
+    uint32_t max_streams_per_ip; /* media connections over TCP from one address; 0: no limit */
     int buffer_bytes;        /* socket buffers, 0: 4 MB */
     bool libsrtp_only;       /* the portable SRTP engine even where the fast one works */
     /* Somebody else on the same ports (relay/guest.h), and on these of the first worker's that are
@@ -72,6 +75,12 @@ enum refusal relay_candidate(struct relay_peer *peer, const char *candidate);
 void relay_link(struct relay_peer *a, struct relay_peer *b);
 void relay_unlink(struct relay_peer *a, struct relay_peer *b);
 void relay_peer_close(struct relay_peer *peer);
+
+/* Media over TCP (RFC 6544): for the listeners, borrows the relay. */
+struct listener_protocol relay_tcp_protocol(struct relay *relay);
+/* The ports that they have: offered to clients from now on. None: nothing is offered. */
+void relay_set_tcp_ports(struct relay *relay, const uint16_t *ports, size_t count);
+void relay_set_stream_limit(struct relay *relay, uint32_t max_streams_per_ip);
 
 uint32_t relay_peer_count(const struct relay *relay);
 /* The UDP port of a worker; 0: there is no such worker. */

@@ -71,6 +71,7 @@ void track_out_watch(struct track_out *track, struct track_in *source)
         keyframe_request_cancel(&track->source->key_frame);
     }
     track->source = source;
+    track->frame_asked = false;
     if (!source) {
         rewriter_stop(&track->rewriter);
         return;
@@ -230,9 +231,28 @@ static bool forward(struct track_out *track, const struct track_packet *packet, 
     return b.as.first;
 }
 
+/* A path over TCP may have no room for a frame: it is then left out before it gets a number, so that the
+ * client sees no gap, and what follows has to begin with a key frame, which is asked for once there is
+ * room again. Late packets share the fate of the newest frame. */
+static bool leg_takes(struct track_out *track, const struct track_packet *packet, usec_t now)
+{
+    const uint32_t timestamp = packet->view.timestamp;
+
+    if (!track->leg->stream || track->media != MEDIA_VIDEO)
+        return true;
+    if (!track->frame_asked || (int32_t)(timestamp - track->frame_timestamp) > 0) {
+        track->frame_asked = true;
+        track->frame_timestamp = timestamp;
+        track->frame_admitted = stream_leg_admits(track->leg->stream, now);
+        if (!track->frame_admitted && track->rewriter.state == REWRITER_RUNNING)
+            rewriter_switch(&track->rewriter, packet->view.ssrc);
+    }
+    return track->frame_admitted;
+}
+
 void track_out_packet(struct track_out *track, const struct track_packet *packet, usec_t now)
 {
-    if (!track->present || !track->leg->route->srtp)
+    if (!track->present || !track->leg->route->srtp || !leg_takes(track, packet, now))
         return;
     if (track->rewriter.state == REWRITER_IDLE || track->rewriter.ssrc != packet->view.ssrc)
         rewriter_switch(&track->rewriter, packet->view.ssrc);
@@ -263,6 +283,8 @@ bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now)
     if (!track->source || !track->payload_type[CODEC_RTX] || !track->rtx_ssrc)
         return false;
     if (track->resend_bytes < OUTBOX_PACKET_MAX)
+        return false;
+    if (leg->stream && stream_leg_is_shut(leg->stream))
         return false;
     if (sent_history_resend(&track->history, seq, leg->rtt, now, &sent) != RC_OK)
         return false;

@@ -9,6 +9,7 @@
 #define RELAY_TRACK_OUT_H
 
 #include "core/base.h"
+#include "core/stream_leg.h"
 #include "relay/outbox.h"
 #include "relay/rewriter.h"
 #include "relay/sender_report.h"
@@ -28,6 +29,7 @@ struct track_leg {
     struct outbox_route *route;
     struct sent_packets *sent; /* NULL: transport-wide feedback is not negotiated */
     usec_t rtt;                /* to the client; 0 unknown */
+    struct stream_leg *stream; /* borrowed: a path over TCP has one; else NULL */
 };
 
 struct track_out {
@@ -47,6 +49,9 @@ struct track_out {
     size_t resend_bytes;    /* that may be repeated now */
     uint16_t key_frame_seq; /* of the first packet of the newest key frame */
     usec_t nacked;          /* when the client last missed something; 0: never */
+    /* Over TCP: the newest frame of a picture, and whether the leg takes it. */
+    bool frame_asked, frame_admitted;
+    uint32_t frame_timestamp;
     /* What the client's last report block said of this stream. */
     uint8_t fraction_lost;
     uint32_t jitter; /* timestamp units */

@@ -2,9 +2,11 @@
 
 #include "core/backlog.h"
 #include "core/log.h"
+#include "relay/stream_address.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +60,7 @@ struct worker {
     struct media_guest guest; /* input NULL: none */
     struct srtp_engine *srtp;
     struct media *media;
+    struct ice_streams *streams; /* owned */
     struct worker_options options;
     pthread_t thread;
     bool running;
@@ -189,6 +192,10 @@ static void send_packet(void *arg, const struct address *to, const struct addres
     const struct worker *worker = arg;
     const struct media_guest *guest = &worker->guest;
 
+    if (stream_address_number(to)) {
+        ice_streams_send(worker->streams, to, data, len);
+        return;
+    }
     if (guest->take && guest->take(guest->arg, to, local, (struct span){data, len},
                                    loop_now(worker->loop)))
         return;
@@ -202,6 +209,7 @@ static void flush_ports(void *arg)
 
     for (size_t i = 0; i < worker->inlets; i++)
         udp_port_flush(worker->inlet[i].port);
+    ice_streams_flush(worker->streams);
 }
 
 static void flush_later(void *arg)
@@ -238,6 +246,135 @@ static int open_inlet(struct worker *worker, const struct address *at, udp_recei
     address_set_port(&inlet->bound, 0);
     worker->inlets++;
     return RC_OK;
+}
+
+/* --- TCP connections ----------------------------------------------------------------------------------- */
+
+/* Nothing of it is for the guest: it has connections of its own. */
+static void on_stream_input(void *arg, struct udp_datagram *batch, size_t count, usec_t now)
+{
+    struct worker *worker = arg;
+
+    media_splice(worker->media, batch, count, now);
+}
+
+static void on_stream_idle(void *arg, usec_t now)
+{
+    flush_all(arg, now);
+}
+
+static bool stream_is_path(void *arg, const struct address *from)
+{
+    const struct worker *worker = arg;
+
+    return media_accepts(worker->media, from);
+}
+
+static void on_stream_lost(void *arg, const struct address *remote, usec_t now)
+{
+    struct worker *worker = arg;
+
+    media_stream_lost(worker->media, remote, now);
+}
+
+static void end_stream(void *arg, const struct address *remote)
+{
+    struct worker *worker = arg;
+
+    ice_streams_end(worker->streams, remote);
+}
+
+static void find_leg(void *arg, const struct address *to, struct relay_leg *out)
+{
+    const struct worker *worker = arg;
+
+    if (stream_address_number(to))
+        *out = (struct relay_leg){RELAY_PATH_TCP, ice_streams_leg(worker->streams, to)};
+    else if (worker->guest.leg)
+        worker->guest.leg(worker->guest.arg, to, out);
+}
+
+void worker_leg_gone(struct worker *worker, const struct address *to)
+{
+    if (worker->media) /* else it says its last words */
+        media_leg_gone(worker->media, to);
+}
+
+/* On the control thread. */
+static void deliver_stream_closed(void *target, void *payload, usec_t now)
+{
+    const struct worker *worker = target;
+    (void)now;
+
+    worker->options.stream_closed(worker->options.arg, payload);
+}
+
+static void keep(void *payload)
+{
+    (void)payload; /* a ticket is the giver's */
+}
+
+static void on_stream_closed(void *arg, void *ticket)
+{
+    struct worker *worker = arg;
+    const struct loop_message message = {deliver_stream_closed, keep, worker, ticket};
+
+    (void)backlog_post(worker->events, &message);
+}
+
+static int make_streams(struct worker *worker)
+{
+    const struct ice_streams_output output = {
+        .arg = worker,
+        .input = on_stream_input,
+        .idle = on_stream_idle,
+        .accepts = stream_is_path,
+        .lost = on_stream_lost,
+        .closed = on_stream_closed,
+    };
+    return ice_streams_create(&worker->streams, worker->loop, &output);
+}
+
+struct stream_message {
+    struct ice_stream_arrival arrival;
+    uint8_t first[];
+};
+
+static void deliver_stream(void *target, void *payload, usec_t now)
+{
+    struct worker *worker = target;
+    struct stream_message *m = payload;
+    void *ticket = m->arrival.ticket;
+    (void)now;
+
+    if (ice_streams_add(worker->streams, &m->arrival) != RC_OK)
+        on_stream_closed(worker, ticket);
+    free(m);
+}
+
+/* The worker ended before it was delivered. */
+static void discard_stream(void *payload)
+{
+    struct stream_message *m = payload;
+
+    stream_close(&m->arrival.stream);
+    free(m);
+}
+
+int worker_take(struct worker *worker, const struct ice_stream_arrival *arrival)
+{
+    struct stream_message *m = malloc(sizeof *m + arrival->first.n);
+    const struct loop_message message = {deliver_stream, discard_stream, worker, m};
+
+    if (!m)
+        return RC_NOMEM;
+    m->arrival = *arrival;
+    memcpy(m->first, arrival->first.p, arrival->first.n);
+    m->arrival.first.p = m->first;
+    const int rc = backlog_offer(worker->commands, &message);
+    if (rc != RC_OK)
+        free(m);
+    return rc;
 }
 
 /* --- the guest ------------------------------------------------------------------------------------- */
@@ -348,6 +485,27 @@ static void register_metrics(struct worker *worker)
                       "messages to another media thread that was too far behind", METRIC_COUNTER,
                       &worker->chunks_lost);
 
+    struct ice_streams_stats *s = ice_streams_stats(worker->streams);
+    const struct {
+        const char *name, *labels, *help;
+        enum metric_kind kind;
+        struct counter *value;
+    } legs[] = {
+        {"meetopia_ice_tcp_connections", "", "TCP connections that are paths of peers", METRIC_GAUGE, &s->open},
+        {"meetopia_ice_tcp_connections_total", "", "TCP connections that named a session", METRIC_COUNTER, &s->arrived},
+        {"meetopia_ice_tcp_packets_total", "direction=\"in\"", "packets over TCP", METRIC_COUNTER, &s->packets_in},
+        {"meetopia_ice_tcp_packets_total", "direction=\"out\"", "packets over TCP", METRIC_COUNTER, &s->packets_out},
+        {"meetopia_leg_frames_dropped_total", "", "frames of pictures that a TCP leg had no room for", METRIC_COUNTER, &s->legs.frames_dropped},
+        {"meetopia_leg_full_total", "", "times that a TCP leg became too slow for its pictures", METRIC_COUNTER, &s->legs.gates_shut},
+        {"meetopia_leg_packets_dropped_total", "why=\"stale\"", "packets that a TCP leg did not get rid of", METRIC_COUNTER, &s->legs.packets_stale},
+        {"meetopia_leg_packets_dropped_total", "why=\"overflow\"", "packets that a TCP leg did not get rid of", METRIC_COUNTER, &s->legs.packets_overflow},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(legs); i++)
+        (void)metrics_add(legs[i].name, legs[i].labels, legs[i].help, legs[i].kind,
+                          legs[i].value);
+    (void)metrics_add_histogram("meetopia_leg_queue_seconds", "",
+                                "what a picture has to wait in front of a TCP leg", &s->legs.queue);
+
     for (size_t i = 0; i < worker->inlets; i++) {
         struct udp_port_stats *u = udp_port_stats(worker->inlet[i].port);
 
@@ -369,6 +527,8 @@ static void forget_metrics(struct worker *worker)
 {
     if (worker->media)
         metrics_remove(media_stats(worker->media), sizeof(struct media_stats));
+    if (worker->streams)
+        metrics_remove(ice_streams_stats(worker->streams), sizeof(struct ice_streams_stats));
     metrics_remove(&worker->chunks_lost, sizeof worker->chunks_lost);
     for (size_t i = 0; i < worker->inlets; i++)
         metrics_remove(udp_port_stats(worker->inlet[i].port), sizeof(struct udp_port_stats));
@@ -430,6 +590,8 @@ static void ask_for_low_latency(void)
     } attributes = {.size = sizeof attributes, .nice = WORKER_NICE, .runtime = WORKER_SLICE};
 
     (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK);
+    if (sched_getscheduler(0) != SCHED_OTHER) /* whoever started us has said how to run */
+        return;
     if (syscall(SYS_sched_setattr, 0, &attributes, 0) == 0)
         return;
     attributes.nice = 0;
@@ -447,6 +609,7 @@ static void *thread_main(void *arg)
     media_free(worker->media); /* says goodbye to every peer, on this thread's crypto */
     worker->media = NULL;
     close_guest(worker); /* by whom some of the goodbyes go */
+    ice_streams_close(worker->streams);
     return NULL;
 }
 
@@ -458,6 +621,8 @@ static void destroy(struct worker *worker)
     forget_metrics(worker);
     media_free(worker->media);
     close_guest(worker);
+    if (worker->streams)
+        ice_streams_close(worker->streams);
     for (size_t i = 0; i < worker->inlets; i++)
         udp_port_close(worker->inlet[i].port);
     srtp_engine_free(worker->srtp);
@@ -465,6 +630,7 @@ static void destroy(struct worker *worker)
     backlog_free(worker->events);
     loop_forget(worker->options.control, worker);
     loop_free(worker->loop);
+    ice_streams_free(worker->streams);
     for (unsigned i = 0; i < RELAY_WORKERS_MAX; i++)
         free(worker->chunk[i]);
     free(worker);
@@ -498,6 +664,8 @@ static int make_media(struct worker *worker)
         .event = on_event,
         .data = options->data ? on_data : NULL,
         .remote = options->other ? hand_over : NULL,
+        .leg = find_leg,
+        .stream_end = end_stream,
         .guest = options->guest ? on_guest_datagrams : NULL,
     };
 
@@ -550,6 +718,8 @@ int worker_start(struct worker **out, const struct worker_options *options,
         rc = backlog_create(&worker->commands, options->control, worker->loop, 0);
     if (rc == RC_OK)
         rc = backlog_create(&worker->events, worker->loop, options->control, 0);
+    if (rc == RC_OK)
+        rc = make_streams(worker);
     if (rc == RC_OK)
         rc = make_media(worker);
     if (rc == RC_OK)

@@ -9,6 +9,7 @@
 
 #include "core/loop.h"
 #include "relay/guest.h"
+#include "relay/ice_streams.h"
 #include "relay/media.h"
 #include "relay/relay.h"
 
@@ -32,6 +33,8 @@ struct worker_options {
     /* The worker of that index; NULL while there is none. Called once all of them run. */
     struct worker *(*other)(void *arg, unsigned index);
     void *arg;
+    /* Called on the control thread: a connection of worker_take is closed. */
+    void (*stream_closed)(void *arg, void *ticket);
     media_guest_fn *guest; /* NULL: none */
     void *guest_arg;
 };
@@ -55,6 +58,11 @@ int worker_link(struct worker *worker, uint64_t a, uint64_t b);
 int worker_unlink(struct worker *worker, uint64_t a, uint64_t b);
 int worker_link_remote(struct worker *worker, uint64_t peer, unsigned other, uint64_t partner);
 int worker_unlink_remote(struct worker *worker, uint64_t peer, uint64_t partner);
+
+/* Gives a TCP connection to the worker, whose first check names a session of it; `first` is copied.
+ * Control thread. RC_FULL, RC_NOMEM: the connection is still the caller's; otherwise stream_closed
+ * follows in the end, but for those that are open when the worker is stopped. */
+int worker_take(struct worker *worker, const struct ice_stream_arrival *arrival);
 
 /* An SCTP packet; copied. Any thread. RC_FULL, RC_NOMEM: lost, as a network may lose it. */
 int worker_send_data(struct worker *worker, uint64_t peer, struct span packet);

@@ -1,6 +1,7 @@
 #include "core/listener.h"
 
 #include "core/refusal.h"
+#include "core/stream.h"
 #include "core/tls.h"
 #include "tests/t.h"
 
@@ -14,7 +15,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* A port that speaks ALFA, which echoes, and BETA, which is released with a long answer. */
+/* A port that speaks ALFA, which echoes, BETA, which is released with a long answer, and TAKE,
+ * which takes the connection away. */
 
 enum { HELD_MAX = 16, ANSWER = 3 << 20 };
 
@@ -25,6 +27,8 @@ static struct {
     size_t helds, alfas, betas, looks;
     bool tls, nodelay, release_at_once;
     struct address from;
+    struct stream taken;
+    char first[32]; /* what was read of it before */
 } port;
 
 static enum recognition recognise_word(const char *word, const uint8_t *first, size_t n)
@@ -43,6 +47,11 @@ static enum recognition recognise_alfa(const uint8_t *first, size_t n)
 static enum recognition recognise_beta(const uint8_t *first, size_t n)
 {
     return recognise_word("BETA", first, n);
+}
+
+static enum recognition recognise_take(const uint8_t *first, size_t n)
+{
+    return recognise_word("TAKE", first, n);
 }
 
 static void on_alfa_read(struct bufferevent *connection, void *arg)
@@ -101,9 +110,22 @@ static void accept_beta(void *arg, struct listener *listener, struct bufferevent
     listener_release(listener, connection);
 }
 
+static void take(void *arg, struct listener *listener, const struct stream *stream,
+                 const struct address *from, struct span first)
+{
+    (void)arg;
+    (void)listener;
+
+    port.taken = *stream;
+    port.from = *from;
+    T_OK(first.n < sizeof port.first);
+    memcpy(port.first, first.p, first.n);
+}
+
 static const struct listener_protocol protocols[] = {
-    {"alfa", recognise_alfa, accept_alfa, NULL},
-    {"beta", recognise_beta, accept_beta, NULL},
+    {"alfa", recognise_alfa, accept_alfa, NULL, NULL},
+    {"beta", recognise_beta, accept_beta, NULL, NULL},
+    {"take", recognise_take, NULL, NULL, take},
 };
 
 static void open_port(struct listener_options options)
@@ -599,6 +621,287 @@ static void without_a_context_a_client_hello_is_an_unknown_protocol(void)
     close_port();
 }
 
+static bool same_certificate(SSL *a, SSL *b)
+{
+    X509 *first = SSL_get1_peer_certificate(a), *second = SSL_get1_peer_certificate(b);
+
+    T_OK(first && second);
+    const bool same = X509_cmp(first, second) == 0;
+    X509_free(first);
+    X509_free(second);
+    return same;
+}
+
+static void a_new_certificate_is_for_newcomers_and_who_is_there_goes_on(void)
+{
+    char error[TLS_ERROR_MAX], echo[32];
+    SSL_CTX *fresh, *client = SSL_CTX_new(TLS_client_method());
+
+    open_tls_port((struct listener_options){0});
+    const int a = dial(), half = dial(), b = dial();
+    SSL *running = dial_tls(client, a);
+    T_EQ(SSL_write(running, "ALFA", 4), 4);
+    settle();
+    say(half, "\x16\x03"); /* has not begun its handshake */
+
+    T_EQ(tls_context_self_signed(&fresh, NULL, 0, error), RC_OK);
+    listener_set_tls(port.listener, fresh);
+    SSL_CTX_free(fresh);
+
+    SSL *newcomer = dial_tls(client, b);
+    T_OK(!same_certificate(running, newcomer));
+    T_EQ(SSL_read(running, echo, sizeof echo), 4);
+    for (int i = 0; i < 3; i++) {
+        T_EQ(SSL_write(running, "on and on", 9), 9);
+        settle();
+        T_EQ(SSL_read(running, echo, sizeof echo), 9);
+    }
+    T_EQ(listener_connections(port.listener), 3);
+    SSL_free(running);
+    SSL_free(newcomer);
+    SSL_CTX_free(client);
+    close(a);
+    close(half);
+    close(b);
+    close_port();
+}
+
+/* --- taking ------------------------------------------------------------------------------- */
+
+static void a_taken_connection_has_its_first_bytes_apart_and_counts_until_forgotten(void)
+{
+    uint8_t bytes[32];
+    unsigned wants;
+
+    open_port((struct listener_options){0});
+    const int fd = dial();
+    say(fd, "TAKE it");
+    T_STR(port.first, "TAKE it");
+    T_OK(!port.taken.tls);
+    T_EQ(stream_read(&port.taken, bytes, sizeof bytes, &wants), RC_AGAIN);
+    T_EQ(wants, STREAM_WANTS_READ);
+    say(fd, "more");
+    T_EQ(stream_read(&port.taken, bytes, sizeof bytes, &wants), 4);
+    T_EQ(stream_write(&port.taken, (const uint8_t *)"answer", 6, &wants), 6);
+    T_EQ(recv(fd, bytes, sizeof bytes, 0), 6);
+    T_EQ(listener_connections(port.listener), 1);
+    stream_close(&port.taken);
+    T_OK(hung_up(fd));
+    listener_forget(port.listener);
+    T_EQ(listener_connections(port.listener), 0);
+    close(fd);
+    close_port();
+}
+
+static void a_connection_is_taken_out_of_the_loop_inside_tls_too(void)
+{
+    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
+    struct stream_sample sample;
+    uint8_t bytes[32];
+    unsigned wants;
+
+    open_tls_port((struct listener_options){0});
+    const int fd = dial();
+    SSL *ssl = dial_tls(client, fd);
+    T_EQ(SSL_write(ssl, "TA", 2), 2);
+    settle();
+    T_EQ(SSL_write(ssl, "KE", 2), 2);
+    T_EQ(SSL_write(ssl, "more", 4), 4);
+    settle();
+    T_STR(port.first, "TAKE");
+    T_OK(port.taken.tls);
+    T_EQ(stream_read(&port.taken, bytes, sizeof bytes, &wants), 4);
+    T_MEM(bytes, "more", 4);
+    T_EQ(stream_read(&port.taken, bytes, sizeof bytes, &wants), RC_AGAIN);
+    T_EQ(stream_write(&port.taken, (const uint8_t *)"answer", 6, &wants), 6);
+    T_EQ(SSL_read(ssl, bytes, sizeof bytes), 6);
+    T_EQ(stream_sample(&port.taken, &sample), RC_OK);
+    T_OK(sample.acked > 6 && sample.unsent == 0);
+    stream_close(&port.taken);
+    T_EQ(SSL_read(ssl, bytes, sizeof bytes), 0);
+    T_OK(SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN);
+    listener_forget(port.listener);
+    SSL_free(ssl);
+    SSL_CTX_free(client);
+    close(fd);
+    close_port();
+}
+
+/* --- behind a proxy ----------------------------------------------------------------------- */
+
+#define PROXY_V2 "\r\n\r\n\0\r\nQUIT\n"
+#define PROXY_FROM PROXY_V2 "\x21\x11\0\x0c\xc0\x00\x02\x07\x7f\0\0\1\x12\x34\x01\xbb"
+#define SAY(fd, literal) say_bytes(fd, literal, sizeof(literal) - 1)
+
+static struct address_net loopback;
+
+static struct listener_options behind_proxies(const char *net)
+{
+    T_EQ(address_net_parse(&loopback, net), RC_OK);
+    return (struct listener_options){.proxies = &loopback, .proxy_count = 1};
+}
+
+static void say_bytes(int fd, const char *bytes, size_t n)
+{
+    T_EQ(send(fd, bytes, n, MSG_NOSIGNAL), (long long)n);
+    settle();
+}
+
+static void expect_from(const char *text)
+{
+    char buf[ADDRESS_TEXT_MAX];
+
+    T_STR(address_format(&port.from, buf, sizeof buf), text);
+}
+
+static void a_proxy_says_who_is_behind_it(void)
+{
+    char echo[32];
+
+    open_port(behind_proxies("127.0.0.0/8"));
+    const int fd = dial();
+    SAY(fd, PROXY_FROM "ALFA one");
+    T_EQ(port.alfas, 1);
+    expect_from("192.0.2.7:4660");
+    T_EQ(recv(fd, echo, sizeof echo, 0), 8); /* nothing of the header is left */
+    T_MEM(echo, "ALFA one", 8);
+    close(fd);
+    close_port();
+}
+
+static void a_header_may_come_byte_by_byte(void)
+{
+    open_port(behind_proxies("127.0.0.1"));
+    const int fd = dial();
+
+    for (size_t i = 0; i < sizeof PROXY_FROM - 1; i++)
+        say_bytes(fd, PROXY_FROM + i, 1);
+    T_EQ(port.looks, 0);
+    for (size_t i = 0; i < 4; i++)
+        say_bytes(fd, "ALFA" + i, 1);
+    T_EQ(port.alfas, 1);
+    expect_from("192.0.2.7:4660");
+    close(fd);
+    close_port();
+}
+
+static void the_header_stands_in_front_of_tls(void)
+{
+    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
+
+    open_tls_port(behind_proxies("127.0.0.1"));
+    const int fd = dial();
+    SAY(fd, PROXY_FROM);
+    SSL *ssl = dial_tls(client, fd);
+    T_EQ(SSL_write(ssl, "ALFA", 4), 4);
+    settle();
+    T_EQ(port.alfas, 1);
+    T_OK(port.tls);
+    expect_from("192.0.2.7:4660");
+    SSL_free(ssl);
+    SSL_CTX_free(client);
+    close(fd);
+    close_port();
+}
+
+static void a_health_check_of_the_proxy_is_the_proxy_itself(void)
+{
+    struct address me;
+    socklen_t len = sizeof me;
+
+    open_port(behind_proxies("127.0.0.1"));
+    const int fd = dial();
+    SAY(fd, PROXY_V2 "\x20\x00\0\0ALFA");
+    T_EQ(port.alfas, 1);
+    getsockname(fd, &me.sa, &len);
+    T_OK(address_equal(&port.from, &me));
+    close(fd);
+    close_port();
+}
+
+static void a_proxy_without_a_header_or_with_a_broken_one_is_refused(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } rows[] = {
+        {"ALFA", 4},
+        {"\x16\x03\x01", 3},
+        {"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", 36},
+        {PROXY_V2 "\x21\x11\xff\xff", 16},
+        {PROXY_V2 "\x21\x11\0\x04\xc0\0\2\7", 20},
+        {PROXY_V2 "\x11\x11\0\0", 16},
+    };
+    const uint64_t before = refusal_total(REFUSAL_PROXY_HEADER);
+
+    open_port(behind_proxies("127.0.0.1"));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const int fd = dial();
+        say_bytes(fd, rows[i].bytes, rows[i].n);
+        T_OK(hung_up(fd));
+        close(fd);
+    }
+    T_EQ(refusal_total(REFUSAL_PROXY_HEADER) - before, ARRAY_LEN(rows));
+    T_EQ(listener_connections(port.listener), 0);
+    T_EQ(port.alfas, 0);
+    close_port();
+}
+
+static void nobody_else_may_say_whose_a_connection_is(void)
+{
+    const uint64_t before = refusal_total(REFUSAL_UNKNOWN_PROTOCOL);
+
+    open_port(behind_proxies("192.0.2.0/24"));
+    const int fd = dial();
+    SAY(fd, PROXY_FROM "ALFA");
+    T_OK(hung_up(fd));
+    T_EQ(refusal_total(REFUSAL_UNKNOWN_PROTOCOL) - before, 1);
+    const int plain = dial();
+    say(plain, "ALFA");
+    T_EQ(port.alfas, 1);
+    close(fd);
+    close(plain);
+    close_port();
+}
+
+static void where_only_proxies_may_connect_nobody_else_does(void)
+{
+    struct listener_options options = behind_proxies("192.0.2.0/24");
+
+    options.proxies_only = true;
+    open_port(options);
+    const int fd = dial();
+    settle();
+    T_OK(hung_up(fd));
+    T_EQ(listener_connections(port.listener), 0);
+    close(fd);
+    close_port();
+
+    options = behind_proxies("127.0.0.1");
+    options.proxies_only = true;
+    open_port(options);
+    const int proxy = dial();
+    SAY(proxy, PROXY_FROM "ALFA");
+    T_EQ(port.alfas, 1);
+    close(proxy);
+    close_port();
+}
+
+static void a_proxy_that_stops_in_its_header_is_closed_at_the_deadline(void)
+{
+    struct listener_options options = behind_proxies("127.0.0.1");
+
+    options.first_bytes_timeout = MSEC(20);
+    open_port(options);
+    const int fd = dial();
+    SAY(fd, PROXY_V2 "\x21\x11\x04\x00");
+    while (listener_connections(port.listener) > 0)
+        loop_turn(port.loop);
+    T_OK(hung_up(fd));
+    close(fd);
+    close_port();
+}
+
 static const struct t_case cases[] = {
     T_CASE(the_first_bytes_choose_the_protocol),
     T_CASE(bytes_may_come_one_by_one_and_nobody_spins_meanwhile),
@@ -620,5 +923,16 @@ static const struct t_case cases[] = {
     T_CASE(a_handshake_that_stops_is_closed_at_the_deadline),
     T_CASE(unknown_bytes_inside_tls_end_the_connection),
     T_CASE(without_a_context_a_client_hello_is_an_unknown_protocol),
+    T_CASE(a_new_certificate_is_for_newcomers_and_who_is_there_goes_on),
+    T_CASE(a_taken_connection_has_its_first_bytes_apart_and_counts_until_forgotten),
+    T_CASE(a_connection_is_taken_out_of_the_loop_inside_tls_too),
+    T_CASE(a_proxy_says_who_is_behind_it),
+    T_CASE(a_header_may_come_byte_by_byte),
+    T_CASE(the_header_stands_in_front_of_tls),
+    T_CASE(a_health_check_of_the_proxy_is_the_proxy_itself),
+    T_CASE(a_proxy_without_a_header_or_with_a_broken_one_is_refused),
+    T_CASE(nobody_else_may_say_whose_a_connection_is),
+    T_CASE(where_only_proxies_may_connect_nobody_else_does),
+    T_CASE(a_proxy_that_stops_in_its_header_is_closed_at_the_deadline),
 };
 T_MAIN(cases)

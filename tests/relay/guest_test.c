@@ -104,7 +104,7 @@ static int make_guest(void *arg, unsigned index, struct worker *worker, struct m
     if (world.refuse)
         return RC_NOMEM;
     world.host = worker;
-    *out = (struct media_guest){arg, on_input, on_idle, on_take, on_close};
+    *out = (struct media_guest){arg, on_input, on_idle, on_take, on_close, NULL};
     return RC_OK;
 }
 

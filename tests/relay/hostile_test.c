@@ -310,7 +310,7 @@ static void make_impostor(struct live_datagram *d)
 
 static void send_as_guest(const struct live_datagram *d)
 {
-    T_EQ(send(world->guest[0].fd, d->bytes, d->len, 0), (long long)d->len);
+    T_EQ(send(world->guest[0].stream.fd, d->bytes, d->len, 0), (long long)d->len);
     impostor_sent++;
 }
 

@@ -1,4 +1,5 @@
 #include "relay/ice.h"
+#include "relay/stream_address.h"
 #include "tests/relay/stun_builder_lib.h"
 #include "tests/sim/ice_checker_lib.h"
 #include "tests/t.h"
@@ -801,10 +802,103 @@ static void what_names_no_ufrag_of_ours_is_no_check(void)
 static void a_session_is_small(void)
 {
     printf("# struct ice_session: %zu bytes\n", sizeof(struct ice_session));
-    T_OK(sizeof(struct ice_session) <= 2048);
+    T_OK(sizeof(struct ice_session) <= 2200);
+}
+
+/* --- paths over TCP ---------------------------------------------------------------------------
+ */
+
+/* A check that came by TCP connection `number`. */
+static void check_by_tcp(uint32_t number, bool nominate, usec_t now)
+{
+    const struct address peer = address("192.0.2.1:4000");
+    const struct address source = stream_address_make(&peer, number);
+    struct address mapped;
+    uint8_t buf[1280];
+    const size_t n = ice_checker_request(&checker, LOW, nominate, buf, sizeof buf);
+
+    T_EQ(ice_input(agent, &session, (struct span){buf, n}, &source, &NO_ADDRESS, now, &out),
+         REFUSAL_NONE);
+    T_EQ(ice_checker_response(&checker, (struct span){out.reply, out.reply_len}, &mapped), 0);
+    T_OK(address_equal(&mapped, &peer)); /* what the client is told is its address */
+}
+
+static uint32_t selected_number(void)
+{
+    return stream_address_number(&ice_selected(&session)->remote);
+}
+
+static void lose(uint32_t number)
+{
+    const struct address peer = address("192.0.2.1:4000");
+    const struct address remote = stream_address_make(&peer, number);
+
+    ice_lost(&session, &remote, &out);
+}
+
+static void tcp_and_udp_of_one_address_are_two_paths(void)
+{
+    begin();
+    check_by_tcp(1, true, T0);
+    T_EQ(session.path_count, 1);
+    T_EQ(selected_number(), 1);
+    T_EQ(check("192.0.2.1:4000", HIGH, true, T0 + MSEC(50)), 0);
+    T_EQ(session.path_count, 2);
+    T_OK(selected_is("192.0.2.1:4000")); /* UDP has the higher priority */
+}
+
+static void a_closed_connection_gives_way_to_another_path_at_once(void)
+{
+    begin();
+    T_EQ(check("198.51.100.7:9", LOW, false, T0), 0);
+    check_by_tcp(1, true, T0);
+    T_EQ(selected_number(), 1);
+    lose(1);
+    T_EQ(out.events, ICE_EVENT_PATH | ICE_EVENT_ADDRESS_REMOVED);
+    T_EQ(out.removed_count, 1);
+    T_EQ(stream_address_number(&out.removed[0]), 1);
+    T_OK(selected_is("198.51.100.7:9"));
+    T_EQ(session.state, ICE_CONNECTED);
+}
+
+static void without_another_path_the_client_has_until_its_consent_ends_to_come_back(void)
+{
+    begin();
+    check_by_tcp(1, true, T0);
+    lose(1);
+    T_EQ(out.events, 0);
+    T_EQ(session.state, ICE_CONNECTED);
+    ice_tick(&session, T0 + SEC(10), &out);
+    T_EQ(out.events, 0);
+
+    check_by_tcp(2, false, T0 + SEC(10));
+    T_EQ(out.removed_count, 1);
+    T_EQ(stream_address_number(&out.removed[0]), 1);
+    T_EQ(selected_number(), 2);
+    T_OK(out.events & ICE_EVENT_PATH && out.events & ICE_EVENT_ADDRESS_ADDED);
+    T_EQ(session.path_count, 1);
+
+    lose(2);
+    ice_tick(&session, T0 + SEC(40), &out);
+    T_EQ(session.state, ICE_FAILED);
+    T_EQ(session.why, REFUSAL_ICE_CONSENT_EXPIRED);
+    T_EQ(out.removed_count, 1);
+}
+
+static void the_end_of_a_connection_of_nobody_changes_nothing(void)
+{
+    begin();
+    check_by_tcp(1, true, T0);
+    lose(7);
+    T_EQ(out.events, 0);
+    T_EQ(selected_number(), 1);
 }
 
 static const struct t_case cases[] = {
+    T_CASE(tcp_and_udp_of_one_address_are_two_paths),
+    T_CASE(a_closed_connection_gives_way_to_another_path_at_once),
+    T_CASE(without_another_path_the_client_has_until_its_consent_ends_to_come_back),
+    T_CASE(the_end_of_a_connection_of_nobody_changes_nothing),
     T_CASE(the_first_check_selects_and_the_nomination_connects),
     T_CASE(the_answer_is_byte_for_byte_what_the_rfc_wants),
     T_CASE(a_client_that_never_checks_times_out),

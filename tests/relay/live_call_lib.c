@@ -1,10 +1,14 @@
 #include "tests/relay/live_call_lib.h"
 
 #include "core/clock.h"
+#include "core/listener.h"
 #include "core/random.h"
+#include "core/tls.h"
+#include "relay/stream_frame.h"
 #include "tests/t.h"
 
 #include <event2/event.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,15 +58,32 @@ static void on_silence(void *user, bool silent)
 static void on_quality(void *user, const struct relay_quality *quality)
 {
     struct live_guest *guest = user;
-    (void)quality;
 
     guest->qualities++;
+    guest->path = quality->path;
 }
 
 static const struct relay_events events = {on_state, on_silence, on_quality};
 
 /* --- sockets
  * ------------------------------------------------------------------------------------- */
+
+/* The loopback takes it at once, or the connection is gone. */
+static void send_frame(struct live_guest *guest, const uint8_t *data, size_t len)
+{
+    uint8_t frame[STREAM_FRAME_HEAD + LIVE_DATAGRAM_MAX];
+    unsigned wants;
+
+    if (guest->silent && datagram_classify((struct span){data, len}) != DATAGRAM_STUN)
+        return;
+    if (guest->hung_up)
+        return;
+    guest->silent = false;
+    store_be16(frame, (uint16_t)len);
+    memcpy(frame + STREAM_FRAME_HEAD, data, len);
+    const long n = stream_write(&guest->stream, frame, STREAM_FRAME_HEAD + len, &wants);
+    MUST(n == (long)(STREAM_FRAME_HEAD + len) || n == RC_SYS);
+}
 
 static void on_send(void *arg, const uint8_t *data, size_t len)
 {
@@ -74,25 +95,74 @@ static void on_send(void *arg, const uint8_t *data, size_t len)
     struct live_datagram *kept = &guest->sent[datagram_classify((struct span){data, len})];
     memcpy(kept->bytes, data, len);
     kept->len = len;
-    (void)send(guest->fd, data, len, MSG_DONTWAIT);
+    if (guest->transport == LIVE_UDP)
+        (void)send(guest->stream.fd, data, len, MSG_DONTWAIT);
+    else
+        send_frame(guest, data, len);
+}
+
+static void hear(struct live_guest *guest, uint8_t *bytes, size_t n)
+{
+    const struct span span = {bytes, n};
+
+    if (!guest->deaf_to_dtls || datagram_classify(span) != DATAGRAM_DTLS)
+        media_client_input(guest->client, bytes, n, loop_now(world.control));
+}
+
+static void read_datagrams(struct live_guest *guest)
+{
+    uint8_t bytes[LIVE_DATAGRAM_MAX];
+
+    for (int i = 0; i < READS_PER_WAKEUP; i++) {
+        const ssize_t n = recv(guest->stream.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
+        if (n < 0)
+            return;
+        hear(guest, bytes, (size_t)n);
+    }
+}
+
+static void take_frames(struct live_guest *guest)
+{
+    struct span rest = {guest->bytes, guest->received}, packet;
+    int rc;
+
+    while ((rc = stream_frame_next(&rest, &packet)) == RC_OK)
+        hear(guest, guest->bytes + (packet.p - guest->bytes), packet.n);
+    MUST(rc == RC_AGAIN);
+    memmove(guest->bytes, rest.p, rest.n);
+    guest->received = rest.n;
+}
+
+static void read_frames(struct live_guest *guest)
+{
+    unsigned wants;
+
+    for (;;) {
+        const long n = stream_read(&guest->stream, guest->bytes + guest->received,
+                                   sizeof guest->bytes - guest->received, &wants);
+        if (n == RC_AGAIN)
+            return;
+        if (n <= 0) {
+            guest->hung_up = true;
+            event_del(guest->readable);
+            return;
+        }
+        guest->received += (size_t)n;
+        take_frames(guest);
+    }
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct live_guest *guest = arg;
-    const usec_t now = loop_now(world.control);
-    uint8_t bytes[2048];
+    (void)fd;
     (void)what;
 
-    for (int i = 0; i < READS_PER_WAKEUP; i++) {
-        const ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
-
-        if (n < 0)
-            return;
-        if (!guest->deaf_to_dtls ||
-            datagram_classify((struct span){bytes, (size_t)n}) != DATAGRAM_DTLS)
-            media_client_input(guest->client, bytes, (size_t)n, now);
-    }
+    if (guest->transport == LIVE_UDP)
+        read_datagrams(guest);
+    else
+        read_frames(guest);
 }
 
 static void on_tick(struct timer *timer, void *arg, usec_t now)
@@ -108,14 +178,51 @@ static void on_tick(struct timer *timer, void *arg, usec_t now)
     MUST(timers_set(loop_timers(world.control), timer, now + TICK) == RC_OK);
 }
 
+static void begin_tls(struct live_guest *guest)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+
+    MUST(context);
+    guest->stream.tls = SSL_new(context);
+    SSL_CTX_free(context);
+    MUST(guest->stream.tls && SSL_set_fd(guest->stream.tls, guest->stream.fd) == 1);
+    SSL_set_connect_state(guest->stream.tls);
+    while (SSL_do_handshake(guest->stream.tls) != 1)
+        loop_turn(world.control);
+}
+
 static void open_socket(struct live_guest *guest)
 {
-    guest->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    MUST(guest->fd >= 0);
-    MUST(connect(guest->fd, &guest->server.sa, address_len(&guest->server)) == 0);
-    guest->readable = event_new(loop_base(world.control), guest->fd, EV_READ | EV_PERSIST,
-                                on_readable, guest);
+    const int type = guest->transport == LIVE_UDP ? SOCK_DGRAM : SOCK_STREAM;
+    const struct address to =
+        guest->transport == LIVE_UDP ? guest->server : listener_address(world.listener);
+    const int on = 1;
+
+    guest->stream = (struct stream){.fd = socket(AF_INET, type | SOCK_CLOEXEC, 0)};
+    MUST(guest->stream.fd >= 0);
+    MUST(connect(guest->stream.fd, &to.sa, address_len(&to)) == 0);
+    MUST(evutil_make_socket_nonblocking(guest->stream.fd) == 0);
+    if (type == SOCK_STREAM)
+        (void)setsockopt(guest->stream.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (guest->transport == LIVE_TLS)
+        begin_tls(guest);
+    guest->hung_up = false;
+    guest->silent = true;
+    guest->received = 0;
+    guest->readable = event_new(loop_base(world.control), guest->stream.fd,
+                                EV_READ | EV_PERSIST, on_readable, guest);
     MUST(guest->readable && event_add(guest->readable, NULL) == 0);
+}
+
+void live_reconnect(unsigned index)
+{
+    struct live_guest *guest = &world.guest[index];
+
+    event_free(guest->readable);
+    stream_close(&guest->stream);
+    guest->mute = true; /* until its handshake is done */
+    open_socket(guest);
+    guest->mute = false;
 }
 
 static void forget_client(struct live_guest *guest)
@@ -123,7 +230,7 @@ static void forget_client(struct live_guest *guest)
     if (guest->readable)
         event_free(guest->readable);
     if (guest->client)
-        close(guest->fd);
+        stream_close(&guest->stream);
     media_client_free(guest->client);
     guest->client = NULL;
     guest->readable = NULL;
@@ -152,11 +259,12 @@ static void make_client(struct live_guest *guest)
 
     /* The first check leaves with the answer: the socket has to be there, and the server's
      * address is in the answer. It is asked again when it is not. */
-    guest->fd = -1;
+    guest->stream.fd = -1;
+    guest->transport = world.transport;
     guest->mute = true;
     MUST(media_client_answer(guest->client, answer, clock_now(), &guest->server) == RC_OK);
-    guest->mute = false;
     open_socket(guest);
+    guest->mute = false;
     free(answer);
 }
 
@@ -165,7 +273,7 @@ unsigned live_add(void)
     MUST(world.guests < LIVE_GUESTS_MAX);
     const unsigned index = world.guests++;
 
-    world.guest[index] = (struct live_guest){.fd = -1};
+    world.guest[index] = (struct live_guest){.stream = {.fd = -1}};
     make_client(&world.guest[index]);
     return index;
 }
@@ -218,6 +326,7 @@ static int try_to_start(const struct live_options *options, char error[static RE
         .video_codec_count = 1,
         .max_peers = options->max_peers ? options->max_peers : 100,
         .max_handshakes = options->max_handshakes ? options->max_handshakes : 100,
+        .max_streams_per_ip = options->max_streams_per_ip,
     };
 
     MUST(address_parse(&o.listen[0], "127.0.0.1") == RC_OK);
@@ -233,6 +342,23 @@ static void make_keys(void)
     MUST(srtp_engine_create(&srtp, SRTP_ENGINE_AUTO) == RC_OK);
 }
 
+static void open_tcp_port(void)
+{
+    static struct listener_protocol protocol;
+    struct listener_options options = {.protocols = &protocol, .protocol_count = 1};
+    char error[TLS_ERROR_MAX];
+    SSL_CTX *tls;
+
+    protocol = relay_tcp_protocol(world.relay);
+    MUST(address_parse(&options.at, "127.0.0.1") == RC_OK);
+    MUST(listener_open(&world.listener, world.control, &options) == RC_OK);
+    MUST(tls_context_self_signed(&tls, NULL, 0, error) == RC_OK);
+    listener_set_tls(world.listener, tls);
+    SSL_CTX_free(tls);
+    const struct address at = listener_address(world.listener);
+    relay_set_tcp_ports(world.relay, &(uint16_t){address_port(&at)}, 1);
+}
+
 struct live_world *live_begin(const struct live_options *options)
 {
     char error[RELAY_ERROR_MAX];
@@ -246,6 +372,8 @@ struct live_world *live_begin(const struct live_options *options)
     if (rc != RC_OK)
         fprintf(stderr, "%s\n", error);
     MUST(rc == RC_OK);
+    open_tcp_port();
+    world.transport = options->transport;
     timer_init(&tick, on_tick, NULL);
     MUST(timers_set(loop_timers(world.control), &tick, clock_now()) == RC_OK);
     return &world;
@@ -264,6 +392,7 @@ void live_end(void)
     if (!world.control)
         return;
     live_stop_relay();
+    listener_close(world.listener);
     for (unsigned i = 0; i < world.guests; i++)
         forget_client(&world.guest[i]);
     loop_free(world.control);

@@ -6,6 +6,7 @@
 #ifndef TESTS_RELAY_LIVE_CALL_LIB_H
 #define TESTS_RELAY_LIVE_CALL_LIB_H
 
+#include "core/stream.h"
 #include "relay/relay.h"
 #include "tests/sim/media_client_lib.h"
 
@@ -13,11 +14,15 @@
 #define LIVE_DATAGRAM_MAX 2048
 #define LIVE_PATIENCE SEC(20) /* a machine under ThreadSanitizer and load */
 
+enum live_transport { LIVE_UDP, LIVE_TCP, LIVE_TLS };
+
 struct live_options {
     unsigned workers;         /* 0: 1 */
     uint32_t control_mailbox; /* 0: the usual one */
     uint32_t max_peers;       /* 0: 100 */
     uint32_t max_handshakes;  /* 0: 100 */
+    enum live_transport transport; /* of the guests */
+    uint32_t max_streams_per_ip;
 };
 
 /* A datagram that a guest has sent. */
@@ -29,12 +34,18 @@ struct live_datagram {
 struct live_guest {
     struct media_client *client; /* owned; NULL: the place is free */
     struct relay_peer *peer;     /* of the relay's; NULL: closed */
-    int fd;                      /* connected to the server */
+    enum live_transport transport;
+    struct stream stream; /* connected to the server: a datagram socket, or TCP */
+    size_t received;      /* bytes of frames that are not whole yet */
+    uint8_t bytes[65536];
     struct event *readable;
     struct address server;
     bool mute;         /* sends nothing, as one that vanished */
     bool deaf_to_dtls; /* what comes of it is thrown away: the handshake stays half open */
+    bool hung_up;      /* by the server; TCP */
+    bool silent;       /* on this connection so far: it has to begin with a check */
     unsigned connected, failed, qualities;
+    enum relay_path path; /* of the last quality report */
     enum refusal why;
     struct live_datagram sent[DATAGRAM_RTCP + 1]; /* the last by enum datagram_kind */
 };
@@ -42,6 +53,8 @@ struct live_guest {
 struct live_world {
     struct loop *control;
     struct relay *relay; /* NULL: stopped */
+    struct listener *listener; /* of the TCP port */
+    enum live_transport transport; /* of guests that are added from now on */
     struct live_guest guest[LIVE_GUESTS_MAX];
     unsigned guests; /* places ever taken */
     uint32_t clients_made;
@@ -55,6 +68,8 @@ void live_stop_relay(void);
 
 /* A client that has offered and got its answer; its number. VP8 of 300 kbit/s and Opus. */
 unsigned live_add(void);
+/* Hangs up and connects anew, with the same session; TCP. */
+void live_reconnect(unsigned guest);
 /* The user is gone: the relay closes the peer. The client's socket stays. */
 void live_close(unsigned guest);
 /* Offers again from a fresh PeerConnection: the peer is replaced, the client is another one. */

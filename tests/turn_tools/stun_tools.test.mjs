@@ -16,7 +16,10 @@ let server, server6;
 
 before(async () => {
     if (skip) return;
-    server = await startTurn(underTest, { addresses: ['127.0.0.1', '127.0.0.2'] });
+    server = await startTurn(underTest, {
+        addresses: ['127.0.0.1', '127.0.0.2'],
+        lines: underTest === 'relay' ? ['rfc5780'] : [], /* coturn has that anyway */
+    });
     server6 = await startTurn(underTest, { addresses: ['::1'] });
 });
 after(() => Promise.all([server, server6].map((one) => one?.stop())));

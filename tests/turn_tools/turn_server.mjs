@@ -96,7 +96,6 @@ const own = {
         'no-cli',
         'no-stdout-log',
         'simple-log',
-        'allow-loopback-peers',
         `log-file=${join(folder, 'log')}`,
         `userdb=${join(folder, 'db')}`,
         `pidfile=${join(folder, 'pid')}`,
@@ -105,6 +104,7 @@ const own = {
     relay: ({ folder, port }) => [
         `port=${port}`,
         'workers=1',
+        'allow-loopback-peers',
         'allowed-peer-ip=127.0.0.0-127.255.255.255',
         'allowed-peer-ip=::1',
         'max-connections-per-ip=0',
@@ -147,7 +147,7 @@ export async function startTurn(
                       `pkey=${join(folder, 'key.pem')}`,
                   ]
                 : ['no-tls', 'no-dtls']),
-            ...['min-port=20000', 'max-port=65535', `realm=${REALM}`],
+            ...['min-port=20000', 'max-port=65535', `realm=${REALM}`, 'allow-loopback-peers'],
             ...auth,
             ...own[kind]({ folder, port }),
             ...lines,
