@@ -11,7 +11,8 @@
 static const char *const private_nets[] = {"127.0.0.0/8",    "10.0.0.0/8", "172.16.0.0/12",
                                            "192.168.0.0/16", "::1",        "fc00::/7"};
 
-static size_t add_port(struct listeners_port *ports, size_t count, int64_t port, bool proxies_only)
+static size_t add_port(struct listeners_port *ports, size_t count, int64_t port,
+                       bool proxies_only)
 {
     for (size_t i = 0; i < count; i++)
         if (ports[i].port == port)
@@ -44,7 +45,8 @@ void listeners_speak(struct listeners *listeners, struct listener_protocol proto
 /* Those of the settings, then the private ones. */
 static int read_proxies(struct listeners *listeners, const struct option_list *list)
 {
-    listeners->proxies = calloc(list->count + ARRAY_LEN(private_nets), sizeof *listeners->proxies);
+    listeners->proxies =
+        calloc(list->count + ARRAY_LEN(private_nets), sizeof *listeners->proxies);
     if (!listeners->proxies)
         return RC_NOMEM;
     for (size_t i = 0; i < list->count; i++)
@@ -113,8 +115,9 @@ static int open_port(const struct opening *o, uint16_t port)
     return rc;
 }
 
-int listeners_open(struct listeners *listeners, struct loop *loop, const struct settings *settings,
-                   SSL_CTX *tls, char error[static LISTENERS_ERROR_MAX])
+int listeners_open(struct listeners *listeners, struct loop *loop,
+                   const struct settings *settings, SSL_CTX *tls,
+                   char error[static LISTENERS_ERROR_MAX])
 {
     struct opening opening = {listeners, loop, settings, false, error};
     struct listeners_port ports[LISTENERS_PORTS_MAX];

@@ -35,18 +35,19 @@ struct listeners_port {
 
 /* Before listeners_open. The first of several that recognise a connection gets it. */
 void listeners_speak(struct listeners *listeners, struct listener_protocol protocol);
-/* Opens every port of `settings` at every address. RC_SYS, RC_NOMEM with a sentence in `error`; what was
- * opened is closed by listeners_close. */
-int listeners_open(struct listeners *listeners, struct loop *loop, const struct settings *settings,
-                   SSL_CTX *tls, char error[static LISTENERS_ERROR_MAX]);
+/* Opens every port of `settings` at every address. RC_SYS, RC_NOMEM with a sentence in `error`;
+ * what was opened is closed by listeners_close. */
+int listeners_open(struct listeners *listeners, struct loop *loop,
+                   const struct settings *settings, SSL_CTX *tls,
+                   char error[static LISTENERS_ERROR_MAX]);
 /* New connections use it; running ones keep theirs. */
 void listeners_set_tls(struct listeners *listeners, SSL_CTX *tls);
 uint32_t listeners_connections(const struct listeners *listeners);
 void listeners_stop(struct listeners *listeners);
 void listeners_close(struct listeners *listeners);
 
-/* The ports that these settings name, each once, the page's first. 0 there: any free one; elsewhere:
- * none. */
+/* The ports that these settings name, each once, the page's first. 0 there: any free one;
+ * elsewhere: none. */
 size_t listeners_ports(const struct settings *settings,
                        struct listeners_port out[static LISTENERS_PORTS_MAX]);
 

@@ -43,7 +43,7 @@ static void lower(struct leg_rate *rate, usec_t now)
 
     if (cap <= 0 || (rate->lowered && now - rate->lowered < LOWER_INTERVAL))
         return;
-    rate->cap = cap > LEG_RATE_MIN ? cap : LEG_RATE_MIN;
+    rate->cap = cap > LEG_CAP_MAX ? 0 : cap > LEG_RATE_MIN ? cap : LEG_RATE_MIN;
     rate->lowered = rate->grown = now;
 }
 
@@ -86,7 +86,9 @@ uint64_t leg_rate_drained(const struct leg_rate *rate)
     if (rate->time < (double)LEG_RATE_BUSY)
         return 0;
     const double drained = rate->bytes * 8e6 / rate->time;
-    return drained > LEG_RATE_MIN ? (uint64_t)drained : LEG_RATE_MIN;
+    return drained > LEG_RATE_MAX   ? LEG_RATE_MAX
+           : drained > LEG_RATE_MIN ? (uint64_t)drained
+                                    : LEG_RATE_MIN;
 }
 
 uint64_t leg_rate_cap(const struct leg_rate *rate)

@@ -15,7 +15,8 @@
 #include "core/base.h"
 #include "core/stream_sample.h"
 
-#define LEG_RATE_MIN 30000u     /* bit/s: less is a stall, not a rate */
+#define LEG_RATE_MIN 30000u /* bit/s: less is a stall, not a rate */
+#define LEG_RATE_MAX UINT64_C(100000000000)
 #define LEG_CAP_MAX 20000000u   /* a cap that has grown so far is none */
 #define LEG_RATE_BUSY MSEC(100) /* of draining without a pause, before there is a rate */
 

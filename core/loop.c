@@ -294,6 +294,11 @@ void loop_set_pace(struct loop *loop, usec_t interval)
     loop->pace.interval = interval;
 }
 
+bool loop_keeps_pace(const struct loop *loop)
+{
+    return loop->pace.interval && loop->pace.kept;
+}
+
 void loop_turn(struct loop *loop)
 {
     const usec_t began = loop->pace.kept ? clock_now() : 0;

@@ -41,6 +41,8 @@ void loop_stop(struct loop *loop);
  * second) to each other, so that each finds more to do at once: what waking up costs is divided by
  * more packets. 0, the default: never. Own thread only. */
 void loop_set_pace(struct loop *loop, usec_t interval);
+/* Is it doing so now? Then what a handler leaves for the next turn waits. Own thread only. */
+bool loop_keeps_pace(const struct loop *loop);
 struct event_base *loop_base(struct loop *loop);
 struct timers *loop_timers(struct loop *loop);
 /* Time of this wakeup: read once per turn, when it is first asked for. Own thread only. */

@@ -9,7 +9,7 @@
 
 #include "core/base.h"
 
-#define PACKET_FIFO_SMALL 2048  /* to begin with */
+#define PACKET_FIFO_SMALL 2048 /* to begin with */
 #define PACKET_FIFO_KEPT 32768 /* no more than that is kept while empty */
 
 struct packet_fifo {

@@ -45,7 +45,7 @@ struct stream_leg {
     bool letting;  /* put's own gate: the frame that comes in was let in */
     uint32_t asks; /* SSRCs whose owner asks the gate: mask of places in `asking` */
     uint32_t asking[8];
-    uint8_t *left;    /* owned: the rest of a write that was not taken whole; NULL: none */
+    uint8_t *left; /* owned: the rest of a write that was not taken whole; NULL: none */
     size_t left_len;
     struct span out; /* of the write under way */
 };

@@ -76,11 +76,11 @@ int stream_leg_put(struct stream_leg *leg, const struct packet_parts *parts, use
 
 /* The newest of the connection, before each write. */
 void stream_leg_sample(struct stream_leg *leg, const struct stream_sample *sample, usec_t now);
-/* What to write now; n 0: nothing, or the kernel has enough. Valid until stream_leg_took, which has to
- * follow before anything else of this thread's legs is called. */
+/* What to write now; n 0: nothing, or the kernel has enough. Valid until stream_leg_took, which
+ * has to follow before anything else of this thread's legs is called. */
 struct span stream_leg_next(struct stream_leg *leg, usec_t now);
-/* The first n of them, 0 maybe, were written; the others come first the next time. RC_NOMEM: they are
- * lost, and with them the stream. */
+/* The first n of them, 0 maybe, were written; the others come first the next time. RC_NOMEM:
+ * they are lost, and with them the stream. */
 int stream_leg_took(struct stream_leg *leg, size_t n);
 
 /* Is there anything to write? */

@@ -224,6 +224,14 @@ static void advance(struct udp_sender *sender, struct send_slot *slot)
     slot->count--;
 }
 
+/* One message is cheaper alone, by a tenth of what sending costs. */
+static int send_messages(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    if (count == 1)
+        return sendmsg(fd, &messages->msg_hdr, flags) < 0 ? -1 : 1;
+    return sendmmsg(fd, messages, count, flags);
+}
+
 static int call_kernel(struct udp_sender *sender, size_t from, size_t count)
 {
     int n;
@@ -437,7 +445,7 @@ int udp_sender_open(struct udp_sender *sender, struct loop *loop, int fd,
 {
     sender->loop = loop;
     sender->stats = stats;
-    sender->sendmmsg = options->sendmmsg ? options->sendmmsg : sendmmsg;
+    sender->sendmmsg = options->sendmmsg ? options->sendmmsg : send_messages;
     sender->fd = fd;
     sender->family = at->sa.sa_family;
     sender->wildcard = address_is_wildcard(at);

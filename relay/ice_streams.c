@@ -75,7 +75,8 @@ static void set_state(struct ice_stream *s, enum state state)
     s->state = state;
 }
 
-/* --- ends -------------------------------------------------------------------------------------- */
+/* --- ends
+ * -------------------------------------------------------------------------------------- */
 
 /* Everything but what others know of it. */
 static void destroy(struct ice_stream *s)
@@ -153,7 +154,8 @@ static void on_unproven(void *arg, struct ward_entry *entry)
     end(s, OVER);
 }
 
-/* --- out --------------------------------------------------------------------------------------- */
+/* --- out
+ * --------------------------------------------------------------------------------------- */
 
 static void pump(struct ice_stream *s, usec_t now)
 {
@@ -188,8 +190,8 @@ static void on_pace(struct timer *timer, void *arg, usec_t now)
     pump_all(arg, now);
 }
 
-void ice_streams_send(struct ice_streams *streams, const struct address *to, const uint8_t *data,
-                      size_t len)
+void ice_streams_send(struct ice_streams *streams, const struct address *to,
+                      const uint8_t *data, size_t len)
 {
     struct ice_stream *s = find(streams, to);
     uint8_t head[STREAM_FRAME_HEAD];
@@ -221,7 +223,8 @@ struct stream_leg *ice_streams_leg(struct ice_streams *streams, const struct add
     return s ? s->leg : NULL;
 }
 
-/* --- in ---------------------------------------------------------------------------------------- */
+/* --- in
+ * ---------------------------------------------------------------------------------------- */
 
 static int keep_rest(struct ice_stream *s, struct span rest)
 {
@@ -264,8 +267,8 @@ static int take_packets(struct ice_stream *s, size_t n, usec_t now)
     return keep_rest(s, rest);
 }
 
-/* Who has not proved to be a client of ours is not listened to: but a check with the right integrity
- * that was answered with an error may be followed by a better one. */
+/* Who has not proved to be a client of ours is not listened to: but a check with the right
+ * integrity that was answered with an error may be followed by a better one. */
 static void judge(struct ice_stream *s)
 {
     const struct ice_streams_output *output = &s->streams->output;
@@ -278,7 +281,8 @@ static void judge(struct ice_stream *s)
         end(s, OVER);
 }
 
-/* Reads what there is behind the rest of last time; false: there is no more for now, or it is over. */
+/* Reads what there is behind the rest of last time; false: there is no more for now, or it is
+ * over. */
 static bool read_once(struct ice_stream *s, usec_t now)
 {
     struct ice_streams *streams = s->streams;
@@ -311,14 +315,16 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)what;
 
     loop_enter(streams->loop, "ice stream");
-    for (int i = 0; read_once(s, now) && (i < READS_PER_WAKEUP || stream_pending(&s->stream)); i++)
+    for (int i = 0; read_once(s, now) && (i < READS_PER_WAKEUP || stream_pending(&s->stream));
+         i++)
         continue;
     streams->output.idle(streams->output.arg, now);
     judge(s);
     loop_leave(streams->loop);
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life
+ * -------------------------------------------------------------------------------------- */
 
 int ice_streams_create(struct ice_streams **out, struct loop *loop,
                        const struct ice_streams_output *output)
@@ -331,7 +337,8 @@ int ice_streams_create(struct ice_streams **out, struct loop *loop,
     streams->output = *output;
     TAILQ_INIT(&streams->writing);
     timer_init(&streams->pace, on_pace, streams);
-    ward_init(&streams->unproven, loop_timers(loop), ICE_STREAM_PROOF_TIMEOUT, on_unproven, NULL);
+    ward_init(&streams->unproven, loop_timers(loop), ICE_STREAM_PROOF_TIMEOUT, on_unproven,
+              NULL);
     stream_legs_init(&streams->stats.legs);
     *out = streams;
     return RC_OK;
@@ -366,8 +373,8 @@ static int begin(struct ice_stream *s)
 
     if (stream_leg_create(&s->leg, &streams->stats.legs) != RC_OK)
         return RC_NOMEM;
-    s->readable = event_new(loop_base(streams->loop), s->stream.fd, EV_READ | EV_PERSIST,
-                            on_readable, s);
+    s->readable =
+        event_new(loop_base(streams->loop), s->stream.fd, EV_READ | EV_PERSIST, on_readable, s);
     return s->readable && event_add(s->readable, NULL) == 0 ? RC_OK : RC_NOMEM;
 }
 

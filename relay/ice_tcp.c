@@ -117,7 +117,8 @@ static int give(struct ice_tcp *tcp, struct worker *worker, struct listener *lis
 static void take(void *arg, struct listener *listener, const struct stream *stream,
                  const struct address *from, struct span first)
 {
-    const struct ice_stream_arrival arrival = {.stream = *stream, .peer = *from, .first = first};
+    const struct ice_stream_arrival arrival = {
+        .stream = *stream, .peer = *from, .first = first};
     struct stream refused = *stream;
     struct worker *worker = NULL;
 

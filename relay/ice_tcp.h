@@ -1,11 +1,11 @@
 /*
- * relay/ice_tcp.h - the TCP port's share in ICE (RFC 6544, passive): a connection that begins with a
- * framed check goes to the worker whose session the check names, plain or in TLS.
+ * relay/ice_tcp.h - the TCP port's share in ICE (RFC 6544, passive): a connection that begins
+ * with a framed check goes to the worker whose session the check names, plain or in TLS.
  *
- * Glue: sockets. Control thread. Until a connection has named a live session by its USERNAME it is the
- * listener's, with the listener's deadline and limits; then it is counted here by its address, and
- * nothing of it stays on this thread. Media of a connection never crosses threads: the descriptor is
- * given away, and inside TLS the SSL with it.
+ * Glue: sockets. Control thread. Until a connection has named a live session by its USERNAME it
+ * is the listener's, with the listener's deadline and limits; then it is counted here by its
+ * address, and nothing of it stays on this thread. Media of a connection never crosses threads:
+ * the descriptor is given away, and inside TLS the SSL with it.
  */
 #ifndef RELAY_ICE_TCP_H
 #define RELAY_ICE_TCP_H

@@ -7,14 +7,16 @@ void local_candidates_init(struct local_candidates *local, const struct relay_op
     *local = (struct local_candidates){.options = options};
 }
 
-void local_candidates_set_tcp(struct local_candidates *local, const uint16_t *ports, size_t count)
+void local_candidates_set_tcp(struct local_candidates *local, const uint16_t *ports,
+                              size_t count)
 {
     local->tcp_count = 0;
     for (size_t i = 0; i < count && local->tcp_count < RELAY_TCP_PORTS_MAX; i++)
         local->tcp[local->tcp_count++] = ports[i];
 }
 
-static const struct address *addresses(struct local_candidates *local, usec_t now, size_t *count)
+static const struct address *addresses(struct local_candidates *local, usec_t now,
+                                       size_t *count)
 {
     const struct relay_options *o = local->options;
 

@@ -1,6 +1,6 @@
 /*
- * relay/local_candidates.h - what this server offers as ICE candidates: the UDP port of a worker and
- * the TCP ports of the process, at each address that clients can reach.
+ * relay/local_candidates.h - what this server offers as ICE candidates: the UDP port of a
+ * worker and the TCP ports of the process, at each address that clients can reach.
  *
  * Glue: may read the machine's addresses. Plain value; control thread.
  */
@@ -10,8 +10,9 @@
 #include "relay/candidate.h"
 #include "relay/relay.h"
 
-/* Each is a connection that a client opens at once: no more of them over TCP, whatever the number of
- * addresses and ports. The first port is offered at every address before the second. */
+/* Each is a connection that a client opens at once: no more of them over TCP, whatever the
+ * number of addresses and ports. The first port is offered at every address before the second.
+ */
 #define LOCAL_CANDIDATES_TCP_MAX 8
 #define LOCAL_CANDIDATES_MAX (RELAY_ADDRESSES_MAX + LOCAL_CANDIDATES_TCP_MAX)
 
@@ -26,7 +27,8 @@ struct local_candidates {
 
 void local_candidates_init(struct local_candidates *local, const struct relay_options *options);
 /* More than RELAY_TCP_PORTS_MAX are left out. */
-void local_candidates_set_tcp(struct local_candidates *local, const uint16_t *ports, size_t count);
+void local_candidates_set_tcp(struct local_candidates *local, const uint16_t *ports,
+                              size_t count);
 
 /* In order of preference: how many there are. */
 size_t local_candidates_make(struct local_candidates *local, uint16_t udp_port, usec_t now,

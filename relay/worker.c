@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -589,6 +590,8 @@ static void ask_for_low_latency(void)
     } attributes = {.size = sizeof attributes, .nice = WORKER_NICE, .runtime = WORKER_SLICE};
 
     (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK);
+    if (sched_getscheduler(0) != SCHED_OTHER) /* whoever started us has said how to run */
+        return;
     if (syscall(SYS_sched_setattr, 0, &attributes, 0) == 0)
         return;
     attributes.nice = 0;

@@ -18,9 +18,11 @@ enum {
     SLACK = 32,        /* readable bytes behind a datagram: it may be spliced into the media */
     SLOT_PLAIN = 2112, /* RELAY_PACKET_MAX + SLACK, in odd cache lines */
     SLOT_GRO = 65600,  /* GRO_MAX + SLACK, the same: slots must not share cache sets */
-    ROUNDS = 8,        /* per wakeup, so that relays cannot starve the loop */
-    ERRORS = 8,        /* ICMP errors of one relay in a round */
+    ERRORS = 8,        /* ICMP errors of one relay in a turn of the loop */
 };
+
+/* A relay that is ready again so soon had more than was read. */
+#define BUSY_INTERVAL 20
 
 _Static_assert(SLOT_PLAIN >= RELAY_PACKET_MAX + SLACK && SLOT_PLAIN / 64 % 2 == 1, "");
 _Static_assert(SLOT_GRO >= GRO_MAX + SLACK && SLOT_GRO / 64 % 2 == 1, "");
@@ -32,6 +34,18 @@ static void flush(struct relay_receiver *receiver, usec_t now)
 {
     receiver->events.flush(receiver->events.arg, now);
     receiver->slots_used = 0;
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+    struct relay_receiver *receiver = arg;
+    (void)fd;
+    (void)what;
+
+    loop_enter(receiver->loop, "relays");
+    receiver->flush_due = false;
+    flush(receiver, loop_now(receiver->loop));
+    loop_leave(receiver->loop);
 }
 
 static void prepare(struct relay_receiver *receiver, unsigned messages, usec_t now)
@@ -112,7 +126,8 @@ static int receive(struct relay_receiver *receiver, const struct turn_relay *rel
     return n;
 }
 
-static void read_datagrams(struct relay_receiver *receiver, const struct turn_relay *relay,
+/* False: there was nothing, so it may be an error that woke us. */
+static bool read_datagrams(struct relay_receiver *receiver, const struct turn_relay *relay,
                            unsigned most, usec_t now)
 {
     prepare(receiver, most, now);
@@ -124,10 +139,11 @@ static void read_datagrams(struct relay_receiver *receiver, const struct turn_re
         receiver->slots_used++;
         deliver(receiver, relay, (unsigned)i, now);
     }
+    return n > 0;
 }
 
-/* --- ICMP
- * ---------------------------------------------------------------------------------------- */
+/* --- ICMP ------------------------------------------------------------------------------------
+ */
 
 static const struct sock_extended_err *find_error(struct msghdr *header)
 {
@@ -188,21 +204,8 @@ static void read_errors(struct relay_receiver *receiver, struct turn_relay *rela
             return;
 }
 
-/* --- rounds
- * ---------------------------------------------------------------------------------------- */
-
-/* A relay that is ready again at once has more than one message waiting. */
-static void serve(struct relay_receiver *receiver, const struct epoll_event *event, usec_t now)
-{
-    struct turn_relay *relay = event->data.ptr;
-    const bool again = relay->round + 1 == receiver->round;
-
-    relay->round = receiver->round;
-    if (event->events & EPOLLERR && relay->fd >= 0)
-        read_errors(receiver, relay, now);
-    if (event->events & EPOLLIN && relay->fd >= 0)
-        read_datagrams(receiver, relay, again ? RELAY_BURST : 1, now);
-}
+/* --- when one is ready
+ * ------------------------------------------------------------------------- */
 
 static void bury_dead(struct relay_receiver *receiver)
 {
@@ -214,52 +217,59 @@ static void bury_dead(struct relay_receiver *receiver)
     }
 }
 
-static int serve_round(struct relay_receiver *receiver, usec_t now)
+/* Where one message waits, to ask for more costs a fifth of what reading does, and is left to
+ * libevent; but not where what is left would wait. */
+static unsigned how_many(struct turn_relay *relay, usec_t now)
 {
-    const int n = epoll_wait(receiver->epoll_fd, receiver->ready, RELAY_READY, 0);
+    const bool soon = now - relay->read_at < BUSY_INTERVAL;
 
-    receiver->round++;
-    receiver->in_round = true;
-    for (int i = 0; i < n; i++)
-        serve(receiver, &receiver->ready[i], now);
-    receiver->in_round = false;
-    bury_dead(receiver);
-    return n;
+    relay->read_at = now;
+    return soon || loop_keeps_pace(relay->receiver->loop) ? RELAY_BURST : 1;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    struct relay_receiver *receiver = arg;
+    struct turn_relay *relay = arg;
+    struct relay_receiver *receiver = relay->receiver;
     (void)fd;
     (void)what;
 
     loop_enter(receiver->loop, "relays");
     const usec_t now = loop_now(receiver->loop);
-    receiver->round++; /* what was ready at the last wakeup is not ready "again" */
-    for (int i = 0; i < ROUNDS; i++)
-        if (serve_round(receiver, now) <= 0)
-            break;
-    flush(receiver, now);
+    receiver->in_handler = true;
+    if (!read_datagrams(receiver, relay, how_many(relay, now), now))
+        read_errors(receiver, relay, now);
+    receiver->in_handler = false;
+    bury_dead(receiver);
+    if (!receiver->flush_due)
+        event_active(receiver->flush, EV_READ, 0);
+    receiver->flush_due = true;
     loop_leave(receiver->loop);
 }
 
 int relay_receiver_add(struct relay_receiver *receiver, struct turn_relay *relay)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = relay};
-
-    return epoll_ctl(receiver->epoll_fd, EPOLL_CTL_ADD, relay->fd, &event) < 0 ? RC_SYS : RC_OK;
+    relay->receiver = receiver;
+    if (event_assign(&relay->readable, loop_base(receiver->loop), relay->fd,
+                     EV_READ | EV_PERSIST, on_readable, relay) < 0 ||
+        event_add(&relay->readable, NULL) < 0)
+        return RC_NOMEM;
+    return RC_OK;
 }
 
-void relay_receiver_bury(struct relay_receiver *receiver, struct turn_relay *relay)
+void relay_receiver_remove(struct relay_receiver *receiver, struct turn_relay *relay)
 {
+    event_del(&relay->readable);
+    close(relay->fd);
+    relay->fd = -1;
     relay->next = receiver->dead;
     receiver->dead = relay;
-    if (!receiver->in_round)
+    if (!receiver->in_handler)
         bury_dead(receiver);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------ */
+/* --- life ------------------------------------------------------------------------------------
+ */
 
 int relay_receiver_open(struct relay_receiver *receiver,
                         const struct relay_sockets_options *options,
@@ -270,25 +280,15 @@ int relay_receiver_open(struct relay_receiver *receiver,
     receiver->events = options->events;
     receiver->gro = !options->no_gro;
     receiver->slot_size = receiver->gro ? SLOT_GRO : SLOT_PLAIN;
-    receiver->round = 1;
-    receiver->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (receiver->epoll_fd < 0)
-        return RC_SYS;
     receiver->slots = udp_map_pages(RELAY_SLOTS * receiver->slot_size);
-    receiver->readable = event_new(loop_base(options->loop), receiver->epoll_fd,
-                                   EV_READ | EV_PERSIST, on_readable, receiver);
-    if (!receiver->slots || !receiver->readable || event_add(receiver->readable, NULL) < 0)
-        return RC_NOMEM;
-    return RC_OK;
+    receiver->flush = event_new(loop_base(options->loop), -1, EV_PERSIST, on_flush, receiver);
+    return receiver->slots && receiver->flush ? RC_OK : RC_NOMEM;
 }
 
 void relay_receiver_close(struct relay_receiver *receiver)
 {
-    if (receiver->readable)
-        event_free(receiver->readable);
+    if (receiver->flush)
+        event_free(receiver->flush);
     if (receiver->slots)
         munmap(receiver->slots, RELAY_SLOTS * receiver->slot_size);
-    if (receiver->epoll_fd >= 0)
-        close(receiver->epoll_fd);
-    bury_dead(receiver);
 }

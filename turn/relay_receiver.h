@@ -1,6 +1,6 @@
 /*
- * turn/relay_receiver.h - the way in of a set of relays: which of them have something, their
- * datagrams and their ICMP errors. The inside of turn/relay_socket.h.
+ * turn/relay_receiver.h - the way in of a set of relays: their datagrams and their ICMP errors.
+ * The inside of turn/relay_socket.h.
  *
  * Glue: sockets, libevent. Embedded in its set; belongs to its thread. No malloc per packet.
  */
@@ -9,12 +9,10 @@
 
 #include "turn/turn_relay.h"
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 enum {
     RELAY_SLOTS = 64, /* messages that are lent between two flushes */
-    RELAY_READY = 64, /* relays of one round */
     RELAY_RECEIVE_CONTROL = 64,
 };
 
@@ -22,17 +20,14 @@ struct relay_receiver {
     struct loop *loop;                 /* borrowed */
     struct relay_sockets_stats *stats; /* borrowed */
     struct relay_socket_events events;
-    struct event *readable; /* owned, on epoll_fd */
-    int epoll_fd;           /* owned: level-triggered, every relay of the set */
-    bool gro;
-    uint32_t round;
-    struct turn_relay *dead; /* owned: closed in this round */
-    bool in_round;
+    struct event *flush; /* owned: runs behind the relays that are ready with it */
+    bool flush_due, gro;
+    struct turn_relay *dead; /* owned: closed inside its own handler */
+    bool in_handler;
 
     uint8_t *slots; /* owned: mmap, touched only as far as datagrams reach */
     size_t slot_size;
     unsigned slots_used; /* since the last flush */
-    struct epoll_event ready[RELAY_READY];
     struct mmsghdr in[RELAY_BURST];
     struct iovec piece[RELAY_BURST];
     struct address from[RELAY_BURST];
@@ -43,12 +38,12 @@ struct relay_receiver {
 int relay_receiver_open(struct relay_receiver *receiver,
                         const struct relay_sockets_options *options,
                         struct relay_sockets_stats *stats);
-/* No relay is added any more. Takes one that was zeroed, with epoll_fd -1. */
+/* There is no relay any more. Takes one that was zeroed. */
 void relay_receiver_close(struct relay_receiver *receiver);
 
-/* RC_SYS. The relay's socket is open and is forgotten by closing it. */
+/* The relay's socket is open. RC_NOMEM. */
 int relay_receiver_add(struct relay_receiver *receiver, struct turn_relay *relay);
-/* Frees a relay whose socket is closed, as soon as nobody looks at it any more. */
-void relay_receiver_bury(struct relay_receiver *receiver, struct turn_relay *relay);
+/* Closes its socket, and frees it as soon as nobody looks at it any more. */
+void relay_receiver_remove(struct relay_receiver *receiver, struct turn_relay *relay);
 
 #endif

@@ -108,10 +108,8 @@ static void unmake_relay(struct relay_sockets *sockets, struct turn_relay *relay
     if (relay->next)
         relay->next->at = relay->at;
     counter_set(&sockets->stats.open, counter_get(&sockets->stats.open) - 1);
-    close(relay->fd);
-    relay->fd = -1;
     relay->owner = NULL;
-    relay_receiver_bury(&sockets->receiver, relay);
+    relay_receiver_remove(&sockets->receiver, relay);
 }
 
 void relay_socket_close(struct relay_sockets *sockets, struct turn_relay *relay)
@@ -233,7 +231,6 @@ int relay_sockets_create(struct relay_sockets **out,
     if (!sockets)
         return RC_NOMEM;
     sockets->options = *options;
-    sockets->receiver.epoll_fd = -1;
     relay_sender_init(&sockets->sender, options, &sockets->stats);
     const int rc = relay_receiver_open(&sockets->receiver, options, &sockets->stats);
     if (rc != RC_OK) {

@@ -2,15 +2,13 @@
  * turn/relay_socket.h - the UDP sockets of relayed transport addresses, one each (RFC 8656
  * sections 7.2, 11 and 14), and the batches in which one thread reads and writes all of them.
  *
- * Glue: sockets, libevent and the loop's clock. A set belongs to the thread of its loop. A
- * relay costs less than 100 bytes here: what is received lies in slots that all sockets of the
- * set share, what is sent is gathered for all of them. One epoll set of our own, whose
- * descriptor is in libevent.
+ * Glue: sockets, libevent and the loop's clock. A set belongs to the thread of its loop. A relay
+ * costs about 250 bytes here, libevent's among them: what is received lies in slots that all sockets of
+ * the set share, what is sent is gathered for all of them.
  *
- * No socket can starve the others: a wakeup reads from each at most once a round, and a round
- * takes at most RELAY_BURST messages of one. What a full socket does not take is dropped and
- * counted, as a network would. ICMP errors are read from the error queues and never fail what
- * is sent next.
+ * No socket can starve the others: a turn of the loop reads each once, at most RELAY_BURST messages.
+ * What a full socket does not take is dropped and counted, as a network would. ICMP errors are read
+ * from the error queues and never fail what is sent next.
  */
 #ifndef TURN_RELAY_SOCKET_H
 #define TURN_RELAY_SOCKET_H
@@ -24,7 +22,7 @@
 struct turn_allocation;
 struct turn_relay; /* one socket; turn/turn_server.h keeps it, and knows nothing of it */
 
-#define RELAY_BURST 16        /* messages of one socket in one round */
+#define RELAY_BURST 16        /* messages of one socket in one turn of the loop */
 #define RELAY_PENDING 256     /* packets to peers that are gathered; then they are flushed */
 #define RELAY_PACKET_MAX 2048 /* longer ones are dropped and counted */
 
@@ -41,8 +39,8 @@ struct relay_socket_events {
      * where the kernel itself knows that a datagram is too long not to be fragmented. */
     void (*icmp)(void *arg, struct turn_allocation *owner, const struct address *peer,
                  uint8_t type, uint8_t code, uint32_t data, usec_t now);
-    /* The slots are used again after this: what was lent must be sent now. At the end of each
-     * wakeup, too. */
+    /* The slots are used again after this: what was lent must be sent now. Also once behind all
+     * that one turn of the loop has read. */
     void (*flush)(void *arg, usec_t now);
 };
 

@@ -7,20 +7,24 @@
 
 #include "turn/relay_socket.h"
 
+#include <event2/event_struct.h>
+
 struct turn_relay {
-    int fd; /* owned; -1: closed, and freed at the end of the round */
+    int fd; /* owned; -1: closed, and freed when its handler returns */
     sa_family_t family;
     uint16_t port;
     bool dont_fragment;      /* what the socket is set to now */
     in_port_t too_long_port; /* of whom the kernel last refused a datagram for its length */
     uint16_t first, last, gathered;      /* packets that wait in the sender, if it is dirty */
-    uint32_t round;                      /* in which it was last ready */
+    usec_t read_at;                      /* when it was last read */
     const struct relay_address *address; /* borrowed */
     struct turn_allocation *owner;       /* borrowed; NULL: reserved */
     struct turn_relay *dirty_next, **dirty_at; /* at: NULL while nothing is gathered for it */
     struct turn_relay *next, **at;             /* all of the set */
+    struct relay_receiver *receiver;           /* borrowed */
+    struct event readable;
 };
 
-_Static_assert(sizeof(struct turn_relay) <= 96, "every allocation has one");
+_Static_assert(sizeof(struct turn_relay) <= 256, "every allocation has one");
 
 #endif

@@ -37,7 +37,8 @@ static void two_guests_meet(void)
     live_expect_media(0, 1);
 }
 
-/* --- media ----------------------------------------------------------------------------------- */
+/* --- media -----------------------------------------------------------------------------------
+ */
 
 static void meet_over(enum live_transport transport, unsigned workers)
 {
@@ -113,7 +114,8 @@ static void a_relay_that_stops_says_goodbye_over_tcp(void)
     live_end();
 }
 
-/* --- strangers ------------------------------------------------------------------------------- */
+/* --- strangers -------------------------------------------------------------------------------
+ */
 
 static int dial(void)
 {
@@ -247,8 +249,7 @@ static void connections_of_one_address_are_limited(void)
     const uint64_t before = refusal_total(REFUSAL_STREAM_LIMIT);
 
     alarm(120);
-    world = live_begin(
-        &(struct live_options){.transport = LIVE_TCP, .max_streams_per_ip = 2});
+    world = live_begin(&(struct live_options){.transport = LIVE_TCP, .max_streams_per_ip = 2});
     two_guests_meet();
     live_add();
     for (usec_t end = clock_now() + SEC(5); !world->guest[2].hung_up && clock_now() < end;)

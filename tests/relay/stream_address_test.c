@@ -36,7 +36,8 @@ static void it_equals_no_other_connection_and_no_datagrams_address(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         const struct address peer = parsed(texts[i]);
-        const struct address a = stream_address_make(&peer, 1), b = stream_address_make(&peer, 2);
+        const struct address a = stream_address_make(&peer, 1),
+                             b = stream_address_make(&peer, 2);
 
         T_OK(!address_equal(&a, &peer));
         T_OK(!address_equal(&a, &b));

@@ -46,7 +46,8 @@ static void a_packet_too_long_for_a_datagram_ends_it(void)
     T_EQ(stream_frame_next(&rest, &packet), RC_BAD);
 }
 
-/* --- recognition ------------------------------------------------------------------------------ */
+/* --- recognition
+ * ------------------------------------------------------------------------------ */
 
 #define COOKIE "\x21\x12\xa4\x42"
 
@@ -60,8 +61,10 @@ static void what_the_port_speaks_is_told_apart(void)
     } rows[] = {
 #define ROW(what, literal, r) {what, literal, sizeof(literal) - 1, r}
         ROW("a framed check, its head", "\0\x5c\0\1\0\x48" COOKIE, RECOGNISED_MORE),
-        ROW("a framed check without attributes", "\0\x14\0\1\0\0" COOKIE "123456789012", RECOGNISED_YES),
-        ROW("and with more behind it", "\0\x14\0\1\0\0" COOKIE "123456789012\0\x14", RECOGNISED_YES),
+        ROW("a framed check without attributes", "\0\x14\0\1\0\0" COOKIE "123456789012",
+            RECOGNISED_YES),
+        ROW("and with more behind it", "\0\x14\0\1\0\0" COOKIE "123456789012\0\x14",
+            RECOGNISED_YES),
         ROW("the first byte of one", "\0", RECOGNISED_MORE),
         ROW("of a long one", "\5", RECOGNISED_MORE),
         ROW("the longest", "\5\0\0\1\4\xec" COOKIE, RECOGNISED_MORE),

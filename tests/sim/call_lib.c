@@ -1,6 +1,7 @@
 #include "tests/sim/call_lib.h"
 
 #include "relay/sdp_answer.h"
+#include "relay/stream_address.h"
 #include "tests/sim/virtual_clock_lib.h"
 
 #include <stdio.h>
@@ -35,6 +36,8 @@ struct flight {
 static struct {
     struct call call;
     bool begun;
+    unsigned tcp;
+    usec_t pace; /* when a leg that waits is looked after again */
     struct timers *network;
     struct certificate *certificate[2]; /* server, clients; made once */
     struct dtls_context *dtls[2];
@@ -210,6 +213,80 @@ static void client_sends(void *arg, const uint8_t *data, size_t len)
     travel(&client->up, &client->up_free, &client->lost_up, &flight);
 }
 
+/* --- over TCP --- */
+
+static void pump(struct call_client *client)
+{
+    const usec_t now = world.call.now;
+
+    client->pipe->bitrate = client->down.bitrate;
+    client->pipe->delay = client->down.delay ? client->down.delay : DELAY_DEFAULT;
+    while (stream_leg_waits(client->leg)) {
+        const struct stream_sample sample = tcp_pipe_sample(client->pipe, now);
+
+        stream_leg_sample(client->leg, &sample, now);
+        const struct span bytes = stream_leg_next(client->leg, now);
+        if (bytes.n == 0) {
+            world.pace = now + STREAM_LEG_PACE;
+            return;
+        }
+        tcp_pipe_write(client->pipe, bytes, now);
+        MUST(stream_leg_took(client->leg, bytes.n) == RC_OK);
+    }
+}
+
+static void pump_all(void)
+{
+    for (unsigned i = 0; i < world.call.clients; i++)
+        if (world.call.client[i].pipe)
+            pump(&world.call.client[i]);
+}
+
+static void pipe_delivers(void *arg, uint8_t *packet, size_t len)
+{
+    struct call_client *client = arg;
+
+    client->delivered_down++;
+    if (!client->gone)
+        media_client_input(client->client, packet, len, world.call.now);
+}
+
+static void open_pipe(struct call_client *client)
+{
+    client->pipe = calloc(1, sizeof *client->pipe);
+    MUST(client->pipe);
+    client->pipe->deliver = pipe_delivers;
+    client->pipe->arg = client;
+    MUST(stream_leg_create(&client->leg, &world.call.legs) == RC_OK);
+}
+
+static void close_pipe(struct call_client *client)
+{
+    if (!client->pipe)
+        return;
+    tcp_pipe_clear(client->pipe);
+    free(client->pipe);
+    stream_leg_free(client->leg);
+}
+
+static void find_leg(void *arg, const struct address *to, struct relay_leg *out)
+{
+    (void)arg;
+
+    for (unsigned i = 0; i < world.call.clients; i++)
+        if (world.call.client[i].pipe && address_equal(&world.call.client[i].address, to))
+            *out = (struct relay_leg){RELAY_PATH_TCP, world.call.client[i].leg};
+}
+
+static void send_by_leg(struct call_client *client, const uint8_t *data, size_t len)
+{
+    uint8_t head[2];
+    const struct packet_parts parts = {{head, sizeof head}, {data, len}, 0};
+
+    store_be16(head, (uint16_t)len);
+    (void)stream_leg_put(client->leg, &parts, world.call.now);
+}
+
 static void server_sends(void *arg, const struct address *to, const struct address *local,
                          const uint8_t *data, size_t len)
 {
@@ -223,6 +300,10 @@ static void server_sends(void *arg, const struct address *to, const struct addre
 
         if (!address_equal(&client->address, to))
             continue;
+        if (client->pipe) {
+            send_by_leg(client, data, len);
+            return;
+        }
         flight = (struct flight){.client = i, .len = len};
         memcpy(flight.bytes, data, len);
         travel(&client->down, &client->down_free, &client->lost_down, &flight);
@@ -233,6 +314,7 @@ static void server_sends(void *arg, const struct address *to, const struct addre
 static void server_flushes(void *arg)
 {
     (void)arg;
+    pump_all();
 }
 
 static void server_says(void *arg, unsigned worker, uint64_t to,
@@ -274,6 +356,15 @@ static usec_t next_event(void)
 
     for (unsigned i = 0; i < world.call.workers; i++)
         due = earlier(due, timers_next(world.call.timers[i]));
+    for (unsigned i = 0; i < world.call.clients; i++) {
+        const struct call_client *client = &world.call.client[i];
+
+        if (!client->pipe)
+            continue;
+        due = earlier(due, tcp_pipe_deadline(client->pipe));
+        if (stream_leg_waits(client->leg))
+            due = earlier(due, world.pace);
+    }
     for (unsigned i = 0; i < world.call.clients; i++)
         if (!world.call.client[i].gone)
             due = earlier(due, media_client_deadline(world.call.client[i].client));
@@ -286,6 +377,10 @@ static void step(void)
 
     virtual_clock_set(now);
     timers_run(world.network, now);
+    for (unsigned i = 0; i < world.call.clients; i++)
+        if (world.call.client[i].pipe)
+            tcp_pipe_run(world.call.client[i].pipe, now);
+    pump_all();
     arrive_all();
     for (unsigned i = 0; i < world.call.workers; i++) {
         deliver_batch(i);
@@ -338,8 +433,10 @@ void call_end(void)
         return;
     for (unsigned i = 0; i < call->workers; i++)
         media_free(call->media[i]);
-    for (unsigned i = 0; i < call->clients; i++)
+    for (unsigned i = 0; i < call->clients; i++) {
         media_client_free(call->client[i].client);
+        close_pipe(&call->client[i]);
+    }
     for (unsigned i = 0; i < call->workers; i++)
         timers_free(call->timers[i]);
     world.begun = false; /* what is still under way arrives nowhere */
@@ -356,6 +453,8 @@ struct call *call_begin(const struct call_options *options)
     call_end();
     make_lasting();
     world.begun = true;
+    world.tcp = options ? options->tcp : 0;
+    stream_legs_init(&call->legs);
     world.random = options && options->seed ? options->seed : SEED;
     MUST(timers_create(&world.network) == RC_OK);
     call->now = CALL_T0;
@@ -375,6 +474,7 @@ struct call *call_begin(const struct call_options *options)
             .sink = {NULL, server_sends, server_flushes},
             .event = on_event,
             .remote = server_says,
+            .leg = find_leg,
         };
         MUST(media_create(&call->media[i], &media, &output) == RC_OK);
     }
@@ -468,6 +568,10 @@ unsigned call_add(unsigned worker, const struct media_client_options *base)
     client->worker = worker;
     snprintf(text, sizeof text, "192.0.2.%u:5000", index + 1);
     MUST(address_parse(&client->address, text) == RC_OK);
+    if (world.tcp & 1u << index) {
+        client->address = stream_address_make(&client->address, index + 1);
+        open_pipe(client);
+    }
     create_client(index, base);
     return index;
 }

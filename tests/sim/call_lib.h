@@ -8,8 +8,10 @@
 #ifndef TESTS_SIM_CALL_LIB_H
 #define TESTS_SIM_CALL_LIB_H
 
+#include "core/stream_leg.h"
 #include "relay/media.h"
 #include "tests/sim/media_client_lib.h"
+#include "tests/sim/tcp_pipe_lib.h"
 
 #define CALL_T0 SEC(1000)
 #define CALL_CLIENTS_MAX 4
@@ -42,6 +44,9 @@ struct call_client {
     uint64_t delivered_up, delivered_down, lost_up, lost_down;
     struct sdp_local local;
     struct ice_credentials credentials;
+    /* Over TCP, what comes down: `down.bitrate` and `down.delay`, and no loss; else NULL. */
+    struct tcp_pipe *pipe;
+    struct stream_leg *leg;
 };
 
 /* The world of the test. */
@@ -51,12 +56,14 @@ struct call {
     struct timers *timers[2];
     struct call_client client[CALL_CLIENTS_MAX];
     unsigned clients, workers;
+    struct stream_legs legs; /* of all that come over TCP */
 };
 
 struct call_options {
     unsigned workers; /* 0: 1 */
     uint64_t max_bitrate;
     uint64_t seed; /* 0: the usual one */
+    unsigned tcp;  /* mask by index: clients that come over TCP */
 };
 
 /* Ends the previous call. */

@@ -104,6 +104,7 @@ const own = {
     relay: ({ folder, port }) => [
         `port=${port}`,
         'workers=1',
+        'allow-loopback-peers',
         'allowed-peer-ip=127.0.0.0-127.255.255.255',
         'allowed-peer-ip=::1',
         'max-connections-per-ip=0',
