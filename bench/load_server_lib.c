@@ -18,21 +18,44 @@ static void die(const char *what)
     exit(EXIT_FAILURE);
 }
 
-static void become_server(const char *program, int out)
+static void become_server(const struct load_server *server, const char *program, int out)
 {
+    const char *words[] = {program,
+                           "--port=0",
+                           "--listening-port=0",
+                           "--listening-ip=127.0.0.1",
+                           "--workers=1",
+                           "--max-connections-per-ip=0",
+                           "--log-level=error",
+                           server->turn ? "--lt-cred-mech" : NULL,
+                           "--user=" LOAD_TURN_USER ":" LOAD_TURN_PASSWORD,
+                           "--allow-loopback-peers",
+                           NULL};
+    char *arguments[ARRAY_LEN(words)];
+
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* it does not outlive its measurement */
     dup2(out, STDOUT_FILENO);
-    execl(program, program, "--port=0", "--listening-port=0", "--listening-ip=127.0.0.1",
-          "--workers=1", "--max-connections-per-ip=0", "--log-level=error", (char *)NULL);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        arguments[i] = words[i] ? strdup(words[i]) : NULL;
+    execv(program, arguments);
     fprintf(stderr, "relay_load: %s: %s\n", program, strerror(errno));
     _exit(127);
+}
+
+/* The number behind `key`, if it is there. */
+static void read_port(const char *line, const char *key, unsigned *port)
+{
+    const char *at = strstr(line, key);
+
+    if (at)
+        (void)sscanf(at + strlen(key), "%u", port);
 }
 
 void load_server_start(struct load_server *server, const char *program)
 {
     int pipe_ends[2];
     char line[256];
-    unsigned port = 0;
+    unsigned page = 0, media = 0;
 
     if (pipe(pipe_ends) != 0)
         die("no pipe");
@@ -40,22 +63,22 @@ void load_server_start(struct load_server *server, const char *program)
     if (server->pid < 0)
         die("cannot fork");
     if (server->pid == 0)
-        become_server(program, pipe_ends[1]);
+        become_server(server, program, pipe_ends[1]);
     close(pipe_ends[1]);
     FILE *out = fdopen(pipe_ends[0], "r");
     alarm(10);
-    while (!port && out && fgets(line, sizeof line, out)) {
-        const char *at = strstr(line, "http://127.0.0.1:");
-
-        if (at)
-            (void)sscanf(at, "http://127.0.0.1:%u", &port);
+    while (!(page && media) && out && fgets(line, sizeof line, out)) {
+        read_port(line, "http://127.0.0.1:", &page);
+        read_port(line, "media        UDP ", &media);
     }
     alarm(0);
-    if (!port)
+    if (!page || !media)
         die("the server did not start");
     /* What it says later goes nowhere; the pipe stays open so that it may. */
     (void)address_parse(&server->page, "127.0.0.1");
-    address_set_port(&server->page, (uint16_t)port);
+    server->media = server->page;
+    address_set_port(&server->page, (uint16_t)page);
+    address_set_port(&server->media, (uint16_t)media);
 }
 
 void load_server_stop(struct load_server *server)

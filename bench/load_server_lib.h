@@ -10,9 +10,13 @@
 #include <sys/types.h>
 
 struct load_server {
+    bool turn; /* set before it starts: its TURN server knows LOAD_TURN_USER */
     pid_t pid;
-    struct address page; /* TCP: HTTP and sockets */
+    struct address page;  /* TCP: HTTP and sockets */
+    struct address media; /* UDP: media, STUN and TURN */
 };
+#define LOAD_TURN_USER "user"
+#define LOAD_TURN_PASSWORD "password"
 
 /* Starts `program` on free ports of 127.0.0.1 with one worker; ends this process with a word on
  * stderr when it does not come up within 10 s. */

@@ -1,9 +1,11 @@
 #include "bench/load_users_lib.h"
 
 #include "bench/load_socket_lib.h"
+#include "bench/load_turn_lib.h"
 #include "core/clock.h"
 #include "core/timer.h"
 #include "tests/sim/media_client_lib.h"
+#include "turn/channel_data.h"
 
 #include <errno.h>
 #include <linux/udp.h>
@@ -44,7 +46,8 @@ struct load {
     struct srtp_engine *srtp;
     struct load_user *user;
     unsigned opened, connected;
-    int64_t wall_offset; /* nanoseconds: wall clock less monotonic clock */
+    struct load_turn *turn; /* owned */
+    int64_t wall_offset;    /* nanoseconds: wall clock less monotonic clock */
     struct load_counts counts;
 };
 
@@ -92,18 +95,26 @@ static void send_gathered(struct load_user *user)
     user->gathered = user->gathered_count = 0;
 }
 
+static bool is_relayed(const struct load_user *user)
+{
+    return user->load->options.turn.sa.sa_family != AF_UNSPEC;
+}
+
 static void gather(void *arg, const uint8_t *data, size_t len)
 {
     struct load_user *user = arg;
+    const size_t head = is_relayed(user) ? STUN_CHANNEL_HEADER : 0, whole = head + len;
 
     if (user->udp < 0)
         return;
-    if (user->gathered && (len != user->segment || user->gathered + len > GATHER_MAX ||
+    if (user->gathered && (whole != user->segment || user->gathered + whole > GATHER_MAX ||
                            user->gathered_count == SEGMENTS_MAX))
         send_gathered(user);
-    user->segment = len;
-    memcpy(user->gather + user->gathered, data, len);
-    user->gathered += len;
+    user->segment = whole;
+    if (head)
+        stun_channel_write(user->gather + user->gathered, STUN_CHANNEL_FIRST, len);
+    memcpy(user->gather + user->gathered + head, data, len);
+    user->gathered += whole;
     user->gathered_count++;
 }
 
@@ -175,6 +186,18 @@ static usec_t read_control(const struct load *load, struct msghdr *message, size
     return when;
 }
 
+static void input(struct load_user *user, uint8_t *p, size_t n, usec_t when)
+{
+    struct span data = {p, n};
+    uint16_t channel;
+    size_t total;
+
+    if (is_relayed(user) &&
+        stun_channel_read((struct span){p, n}, false, &channel, &data, &total) != RC_OK)
+        return;
+    media_client_input(user->client, p + (data.p - p), data.n, when);
+}
+
 static void read_udp(struct load_user *user)
 {
     static uint8_t buf[65536 + 64];
@@ -197,7 +220,7 @@ static void read_udp(struct load_user *user)
         for (size_t at = 0; at < (size_t)n; at += segment) {
             const size_t rest = (size_t)n - at;
 
-            media_client_input(user->client, buf + at, rest < segment ? rest : segment, when);
+            input(user, buf + at, rest < segment ? rest : segment, when);
         }
     }
     rearm(user);
@@ -237,7 +260,10 @@ static void on_answer(struct load_user *user, const json_t *payload)
     user->answered = true;
     if (media_client_answer(user->client, sdp, clock_now(), &server) != RC_OK)
         die("the answer makes no sense");
-    user->udp = open_udp(&server);
+    user->udp = open_udp(is_relayed(user) ? &user->load->options.turn : &server);
+    if (is_relayed(user) &&
+        load_turn_open(user->load->turn, user->udp, STUN_CHANNEL_FIRST, &server) != RC_OK)
+        die("no channel of the TURN server");
     watch(user->load, user->udp, user, true);
     media_client_tick(user->client, clock_now());
     rearm(user);
@@ -355,9 +381,11 @@ struct load *load_create(const struct load_options *options)
     if (!load)
         die("no memory");
     load->options = *options;
+    load->turn = load_turn_create(options->turn_user, options->turn_password);
     load->user = calloc(options->users, sizeof *load->user);
     load->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!load->user || load->epoll < 0 || timers_create(&load->timers) != RC_OK ||
+    if (!load->user || !load->turn || load->epoll < 0 ||
+        timers_create(&load->timers) != RC_OK ||
         certificate_create(&load->certificate) != RC_OK ||
         dtls_context_create(&load->dtls, load->certificate) != RC_OK ||
         srtp_engine_create(&load->srtp, SRTP_ENGINE_AUTO) != RC_OK)
@@ -435,6 +463,7 @@ void load_free(struct load *load)
     srtp_engine_free(load->srtp);
     dtls_context_free(load->dtls);
     certificate_free(load->certificate);
+    load_turn_free(load->turn);
     free(load->user);
     free(load);
 }

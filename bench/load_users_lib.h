@@ -23,6 +23,9 @@ struct load_options {
     unsigned frame_rate;    /* per second */
     bool audio;
     unsigned half_open_max; /* users that connect at one time */
+    /* Media goes by a channel of this TURN server; AF_UNSPEC: straight. */
+    struct address turn;
+    const char *turn_user, *turn_password; /* borrowed */
 };
 
 /* Since load_reset. */

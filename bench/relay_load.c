@@ -2,7 +2,7 @@
  * What the relay costs: synthetic users against the real server over loopback, signaling, ICE,
  * DTLS and SRTP included. bench/README.md says how each figure is taken.
  *
- *   relay_load frames|single|delay|users|idle [PROGRAM] [FRAMES per second and user, 20]
+ *   relay_load frames|single|delay|users|idle|splice [PROGRAM] [FRAMES per second and user, 20]
  */
 #include "bench/load_server_lib.h"
 #include "bench/load_socket_lib.h"
@@ -163,12 +163,60 @@ static void measure_idle(void)
         load_socket_close(&sockets[i]);
 }
 
+/* --- the splice --- */
+
+/* Median nanoseconds of both servers' threads per packet. */
+static double cpu_with(const struct load_options *options, const struct load_server *turn)
+{
+    struct load *load = load_create(options);
+    double cost[WINDOWS];
+
+    load_match(load);
+    load_run(load, WARM_UP);
+    for (unsigned i = 0; i < WINDOWS; i++) {
+        const uint64_t before = load_server_cpu(turn, "");
+        uint64_t received;
+
+        cost[i] = cpu_of_window(load, &received);
+        if (turn->pid != server.pid)
+            cost[i] += (double)(load_server_cpu(turn, "") - before) / (double)received;
+        require_delivery(load_counts(load));
+    }
+    qsort(cost, WINDOWS, sizeof *cost, ascending);
+    load_free(load);
+    return cost[WINDOWS / 2];
+}
+
+/* The same people, straight, by the channels of the server that has their media, and by those
+ * of a server next to it, which needs a relay socket for each. */
+static void measure_splice(const char *program, struct load_options *options, const char *what)
+{
+    static struct load_server next = {.turn = true};
+
+    load_server_start(&next, program);
+    const double straight = cpu_with(options, &server);
+    options->turn = server.media;
+    const double spliced = cpu_with(options, &server);
+    options->turn = next.media;
+    const double relayed = cpu_with(options, &next);
+    options->turn = (struct address){0};
+    load_server_stop(&next);
+
+    printf("%-44s %7.2f us   goal %5.2f   (ratio %.2f, of what TURN adds %.2f; through relay "
+           "sockets %.2f, without TURN %.2f)\n",
+           what, spliced / 1000, relayed / 2000, spliced / relayed,
+           (spliced - straight) / (relayed - straight), relayed / 1000, straight / 1000);
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
 
+    const char *program = argc > 2 ? argv[2] : "build/meetopia-relay";
+
     setvbuf(stdout, NULL, _IOLBF, 0);
-    load_server_start(&server, argc > 2 ? argv[2] : "build/meetopia-relay");
+    server.turn = strcmp(mode, "splice") == 0;
+    load_server_start(&server, program);
     atexit(stop_server);
 
     struct load_options options = {
@@ -178,6 +226,8 @@ int main(int argc, char **argv)
         .frame_packets = 5,
         .frame_rate = 20,
         .half_open_max = 16,
+        .turn_user = LOAD_TURN_USER,
+        .turn_password = LOAD_TURN_PASSWORD,
     };
     if (argc > 3)
         options.frame_rate = (unsigned)atoi(argv[3]);
@@ -198,9 +248,14 @@ int main(int argc, char **argv)
         measure_users(&options);
     } else if (strcmp(mode, "idle") == 0) {
         measure_idle();
+    } else if (strcmp(mode, "splice") == 0) {
+        measure_splice(program, &options, "CPU per packet by TURN, spliced, frames of five");
+        options.frame_packets = 1;
+        options.frame_rate *= 5;
+        measure_splice(program, &options, "CPU per packet by TURN, spliced, one at a time");
     } else {
         fprintf(stderr,
-                "usage: relay_load frames|single|delay|users|idle [PROGRAM] [FRAME RATE]\n");
+                "usage: relay_load frames|single|delay|users|idle|splice [PROGRAM] [RATE]\n");
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;

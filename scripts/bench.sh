@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 echo "machine: $(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), Linux $(uname -r)"
 echo "load before: $(cut -d' ' -f1-3 /proc/loadavg)"
-for what in frames single delay users idle; do
+for what in frames single delay users idle splice; do
     timeout 120 build/bench/relay_load $what
 done
 echo "== under load: 100 000 packets/s"

@@ -7,12 +7,16 @@ import { until } from '../e2e/lib/person.mjs';
 import { FIREWALLS, homeBehind, proveNat } from './lib/nat.mjs';
 import { unavailable } from './lib/network.mjs';
 import { mediaStats } from './lib/playing.mjs';
-import { Scene, SERVER, SERVER_V6 } from './lib/scene.mjs';
+import { Scene, SERVER_V6, UDP_PORT } from './lib/scene.mjs';
 
 const skip = unavailable();
 const PATIENCE = 3000; // from the click to the first frame
 
-const URLS = { v4: `https://${SERVER}`, v6: `https://[${SERVER_V6}]` };
+const TURN_USER = 'somebody';
+const TURN_PASSWORD = 'secret';
+/* Chromium takes no candidate on port 443 of a private address. */
+const PUBLIC = '203.0.113.1';
+const URLS = { v4: `https://${PUBLIC}`, v6: `https://[${SERVER_V6}]` };
 const homes = {};
 let scene, outside, people;
 
@@ -65,7 +69,12 @@ proves('the third drops everything but TLS on 443', 'onlyTls', {
 /* --- the paths of media --- */
 
 test('a relay and somebody outside', { skip }, async () => {
-    await scene.relay({ port: 443 });
+    scene.server.ip(`addr add ${PUBLIC}/32 dev lo`);
+    await scene.relay({
+        port: 443,
+        external: [PUBLIC, SERVER_V6],
+        options: ['--lt-cred-mech', `--user=${TURN_USER}:${TURN_PASSWORD}`],
+    });
     outside = await scene.chromium(scene.client('outside'));
 });
 
@@ -112,9 +121,45 @@ function meets(title, namespace, path, { url = URLS.v4, configuration } = {}) {
     });
 }
 const home = (name) => () => homes[name].home;
+let onlySix;
+const six = () => (onlySix ??= scene.client('six', { v4: false, v6: true }));
 
 meets('behind a port-restricted NAT media goes by UDP', home('portRestricted'), 'udp');
 meets('behind a symmetric NAT media goes by UDP', home('symmetric'), 'udp');
-meets('with nothing but IPv6 media goes by UDP', () => scene.client('six', { v4: false, v6: true }), 'udp', {
+meets('with nothing but IPv6 media goes by UDP', six, 'udp', { url: URLS.v6 });
+meets('where UDP is dropped media goes by ICE over TCP', home('noUdp'), 'ice-tcp');
+meets('where everything but TCP 443 is dropped it does so there', home('only443'), 'ice-tcp');
+
+/* --- by TURN alone --- */
+
+/** Nothing but relayed candidates, from these TURN servers. */
+const relayed = (...urls) => () => ({
+    iceTransportPolicy: 'relay',
+    iceServers: [{ urls, username: TURN_USER, credential: TURN_PASSWORD }],
+});
+const TURN = {
+    udp: `turn:${PUBLIC}:${UDP_PORT}?transport=udp`,
+    tcp: `turn:${PUBLIC}:443?transport=tcp`,
+    tls: `turns:${PUBLIC}:443?transport=tcp`,
+    v6: `turn:[${SERVER_V6}]:${UDP_PORT}?transport=udp`,
+};
+
+meets('relayed media of a port-restricted NAT goes by UDP', home('portRestricted'), 'turn-udp', {
+    configuration: relayed(TURN.udp, TURN.tcp, TURN.tls),
+});
+meets('relayed media of a symmetric NAT goes by UDP', home('symmetric'), 'turn-udp', {
+    configuration: relayed(TURN.udp),
+});
+meets('relayed media of a client with nothing but IPv6 goes by UDP', six, 'turn-udp', {
     url: URLS.v6,
+    configuration: relayed(TURN.v6),
+});
+meets('relayed media goes by TCP where UDP is dropped', home('noUdp'), 'turn-tcp', {
+    configuration: relayed(TURN.udp, TURN.tcp),
+});
+meets('relayed media goes by TLS where that is all there is', home('onlyTls'), 'turn-tls', {
+    configuration: relayed(TURN.udp, TURN.tcp, TURN.tls),
+});
+meets('relayed media goes by TLS at a symmetric NAT, too', home('symmetric'), 'turn-tls', {
+    configuration: relayed(TURN.tls),
 });

@@ -41,6 +41,8 @@ export class Namespace {
     constructor(name) {
         this.name = name;
         ip('netns', 'add', name);
+        /* An address that appears a second after its cable is a network that changes, to a browser. */
+        for (const devices of ['all', 'default']) this.sysctl(`net.ipv6.conf.${devices}.accept_dad`, 0);
         this.ip('link set lo up');
     }
 

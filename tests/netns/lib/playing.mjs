@@ -25,6 +25,7 @@ export function mediaStats(person) {
             frozenSeconds: video.totalFreezesDuration ?? 0,
             lost: video.packetsLost ?? 0,
             packets: video.packetsReceived ?? 0,
+            bytes: video.bytesReceived ?? 0,
             nacksSent: video.nackCount ?? 0,
             repaired: video.retransmittedPacketsReceived ?? 0,
             nacksReceived: sent.nackCount ?? 0,
