@@ -129,14 +129,14 @@ static float pick_loss(struct chance *chance)
                               : 0.03 + 0.09 * unit);
 }
 
-static enum match_path pick_path(struct chance *chance)
+static enum media_path pick_path(struct chance *chance)
 {
     const uint32_t how = chance_below(chance, 100);
 
-    return how < 88   ? MATCH_PATH_UDP
-           : how < 92 ? MATCH_PATH_TURN_UDP
-           : how < 96 ? MATCH_PATH_TCP
-                      : MATCH_PATH_TURN_TLS;
+    return how < 88   ? MEDIA_PATH_UDP
+           : how < 92 ? MEDIA_PATH_TURN_UDP
+           : how < 96 ? MEDIA_PATH_TCP
+                      : MEDIA_PATH_TURN_TLS;
 }
 
 /* Standard normal, near enough: twelve uniform ones. */

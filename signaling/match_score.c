@@ -9,11 +9,11 @@ const struct match_weights match_weights_default = {
     .quality_unknown = 75,
     .path_cost =
         {
-            [MATCH_PATH_UDP] = 0,
-            [MATCH_PATH_TURN_UDP] = 5, /* a detour */
-            [MATCH_PATH_TCP] = 20,     /* a lost packet holds up those behind it */
-            [MATCH_PATH_TURN_TCP] = 25,
-            [MATCH_PATH_TURN_TLS] = 25,
+            [MEDIA_PATH_UDP] = 0,
+            [MEDIA_PATH_TURN_UDP] = 5, /* a detour */
+            [MEDIA_PATH_TCP] = 20,     /* a lost packet holds up those behind it */
+            [MEDIA_PATH_TURN_TCP] = 25,
+            [MEDIA_PATH_TURN_TLS] = 25,
         },
     .region = 25,
     .area = 15,
@@ -58,7 +58,7 @@ static float interpolate(const struct point *point, size_t count, float at)
 }
 
 uint8_t match_quality(const struct match_weights *weights, uint32_t rtt, float loss,
-                      enum match_path path)
+                      enum media_path path)
 {
     const float delayed = interpolate(by_rtt, ARRAY_LEN(by_rtt), (float)rtt);
     const float lossy = interpolate(by_loss, ARRAY_LEN(by_loss), loss > 0 ? loss : 0);

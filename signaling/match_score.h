@@ -11,6 +11,7 @@
 #define SIGNALING_MATCH_SCORE_H
 
 #include "core/base.h"
+#include "signaling/media_service.h"
 
 enum match_kind { MATCH_VIDEO, MATCH_TEXT, MATCH_KIND_COUNT };
 
@@ -40,21 +41,11 @@ struct match_card {
     bool content;          /* takes anybody */
 };
 
-/* How a person's media reaches the server. */
-enum match_path {
-    MATCH_PATH_UDP,
-    MATCH_PATH_TCP,
-    MATCH_PATH_TURN_UDP,
-    MATCH_PATH_TURN_TCP,
-    MATCH_PATH_TURN_TLS,
-    MATCH_PATH_COUNT
-};
-
 struct match_weights {
     int16_t quality;                     /* both paths are perfect; falls with the worse one */
     int16_t quality_alike;               /* both are equally good; nothing from 50 apart on */
     uint8_t quality_unknown;             /* what counts for a path that was not measured */
-    uint8_t path_cost[MATCH_PATH_COUNT]; /* taken from the quality of a path */
+    uint8_t path_cost[MEDIA_PATH_COUNT]; /* taken from the quality of a path */
     int16_t region, area;                /* the same region; another one of the same area */
     int16_t region_unknown;              /* at least one named none */
     int16_t language;                    /* one in common */
@@ -81,7 +72,7 @@ struct match_parts {
 
 /* 0…100 from what was measured: rtt in microseconds (0: not measured), loss 0…1. */
 uint8_t match_quality(const struct match_weights *weights, uint32_t rtt, float loss,
-                      enum match_path path);
+                      enum media_path path);
 
 /* Two of one kind, with what `now` makes of it. Symmetric. Whether they have met lately is not
  * on a card: `met_at` is when they parted, 0 for never. */

@@ -186,17 +186,17 @@ static void the_quality_of_a_path_follows_delay_loss_and_kind(void)
     static const struct {
         uint32_t rtt_ms;
         float loss;
-        enum match_path path;
+        enum media_path path;
         uint8_t quality;
     } rows[] = {
-        {0, 0, MATCH_PATH_UDP, 100},     {50, 0, MATCH_PATH_UDP, 97},
-        {200, 0, MATCH_PATH_UDP, 75},    {500, 0, MATCH_PATH_UDP, 45},
-        {1000, 0, MATCH_PATH_UDP, 0},    {60000, 0, MATCH_PATH_UDP, 0},
-        {0, 0.03f, MATCH_PATH_UDP, 75},  {0, 0.10f, MATCH_PATH_UDP, 45},
-        {0, 1, MATCH_PATH_UDP, 0},       {200, 0.10f, MATCH_PATH_UDP, 45},
-        {0, 0, MATCH_PATH_TURN_UDP, 95}, {0, 0, MATCH_PATH_TCP, 80},
-        {0, 0, MATCH_PATH_TURN_TLS, 75}, {1000, 1, MATCH_PATH_TURN_TCP, 0},
-        {0, -1, MATCH_PATH_UDP, 100},
+        {0, 0, MEDIA_PATH_UDP, 100},     {50, 0, MEDIA_PATH_UDP, 97},
+        {200, 0, MEDIA_PATH_UDP, 75},    {500, 0, MEDIA_PATH_UDP, 45},
+        {1000, 0, MEDIA_PATH_UDP, 0},    {60000, 0, MEDIA_PATH_UDP, 0},
+        {0, 0.03f, MEDIA_PATH_UDP, 75},  {0, 0.10f, MEDIA_PATH_UDP, 45},
+        {0, 1, MEDIA_PATH_UDP, 0},       {200, 0.10f, MEDIA_PATH_UDP, 45},
+        {0, 0, MEDIA_PATH_TURN_UDP, 95}, {0, 0, MEDIA_PATH_TCP, 80},
+        {0, 0, MEDIA_PATH_TURN_TLS, 75}, {1000, 1, MEDIA_PATH_TURN_TCP, 0},
+        {0, -1, MEDIA_PATH_UDP, 100},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
