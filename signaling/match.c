@@ -148,6 +148,11 @@ usec_t match_deadline(const struct match *match)
 /* --- coming and going ----------------------------------------------------------------------
  */
 
+const struct match_options *match_options(const struct match *match)
+{
+    return &match->options;
+}
+
 static struct pool *pool_of(struct match *match, const struct match_ticket *ticket)
 {
     return &match->pool[ticket->card.kind];
@@ -210,9 +215,8 @@ void match_remove(struct match *match, struct match_ticket *ticket)
     ticket->waiting = false;
 }
 
-void match_update(struct match *match, struct match_ticket *ticket, usec_t now)
+void match_update(struct match *match, struct match_ticket *ticket)
 {
-    (void)now;
     if (!ticket->waiting)
         return;
     leave_index(match, ticket);
@@ -457,13 +461,17 @@ usec_t match_estimate(const struct match *match, const struct match_ticket *tick
 {
     const enum match_kind kind = (enum match_kind)ticket->card.kind;
     const struct pool *pool = &match->pool[kind];
+    usec_t estimate;
+
     /* Whoever is alone waits for the next who comes; the others, by Little's law, as long as it
      * takes to serve those before them. */
-    const bool alone = match_waiting(match, kind) <= 1;
-    const uint64_t rate = alone ? match_rate_get(&pool->arrived, now) : service_rate(pool, now);
-
-    if (rate == 0)
-        return MATCH_ESTIMATE_MAX;
-    const usec_t estimate = (alone ? 1 : match_position(match, ticket)) * SEC(1000) / rate;
+    if (match_waiting(match, kind) <= 1) {
+        estimate = match_rate_interval(&pool->arrived, now);
+    } else {
+        const uint64_t rate = service_rate(pool, now);
+        estimate = rate ? match_position(match, ticket) * SEC(1000) / rate : 0;
+    }
+    if (estimate == 0)
+        return MATCH_ESTIMATE_UNKNOWN;
     return estimate < MATCH_ESTIMATE_MAX ? estimate : MATCH_ESTIMATE_MAX;
 }

@@ -29,8 +29,9 @@
 #define MATCH_MET_MAX 8    /* partners before that are remembered */
 /* Searches in one turn, so that the loop is not held for long; the rest follows at once. */
 #define MATCH_LOOKS_MAX 1000
-/* What is said of waits that nothing is known of is never more. */
+/* What is told of a wait is never more, and this where nothing is known. */
 #define MATCH_ESTIMATE_MAX SEC(600)
+#define MATCH_ESTIMATE_UNKNOWN SEC(30)
 
 struct match_options {
     struct match_weights weights;
@@ -84,6 +85,8 @@ struct match;
 
 /* `options` is copied. RC_NOMEM; RC_BAD for a curve that is none. */
 int match_create(struct match **out, const struct match_options *options);
+/* The copy. */
+const struct match_options *match_options(const struct match *match);
 /* Nobody may wait any more. NULL is fine. */
 void match_free(struct match *match);
 
@@ -97,7 +100,7 @@ int match_add_first(struct match *match, struct match_ticket *ticket, usec_t now
 void match_remove(struct match *match, struct match_ticket *ticket);
 /* The card, `proven` or the lists have changed: what others see of it changes too, and the
  * place in the line stays. Harmless when it does not wait. */
-void match_update(struct match *match, struct match_ticket *ticket, usec_t now);
+void match_update(struct match *match, struct match_ticket *ticket);
 /* Was heard of at `now`. Cheap; whether it waits or not. */
 void match_heard(struct match *match, struct match_ticket *ticket, usec_t now);
 

@@ -14,10 +14,18 @@ static struct match_rate advance(const struct match_rate *rate, usec_t now)
     return to;
 }
 
+static void note_interval(struct match_rate *rate, usec_t interval)
+{
+    rate->interval = rate->interval ? (7 * rate->interval + interval) / 8 : interval;
+}
+
 void match_rate_note(struct match_rate *rate, uint32_t n, usec_t now)
 {
     if (!rate->first)
         rate->first = rate->start = now;
+    else
+        note_interval(rate, now > rate->last ? now - rate->last : 0);
+    rate->last = now;
     *rate = advance(rate, now);
     rate->current += n;
 }
@@ -35,4 +43,13 @@ uint64_t match_rate_get(const struct match_rate *rate, usec_t now)
     /* Of the window before, the part that the last ten seconds still reach into. */
     const uint64_t before = r.previous * (MATCH_RATE_WINDOW - into) / MATCH_RATE_WINDOW;
     return (r.current + before) * SEC(1000) / span;
+}
+
+usec_t match_rate_interval(const struct match_rate *rate, usec_t now)
+{
+    const usec_t since = now > rate->last ? now - rate->last : 0;
+
+    if (!rate->interval)
+        return 0;
+    return rate->interval > since ? rate->interval : since;
 }

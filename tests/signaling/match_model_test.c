@@ -227,7 +227,7 @@ static void change(struct person *person)
         choose_wishes(person);
     else
         person->ticket.proven = !person->ticket.proven;
-    match_update(m, &person->ticket, now);
+    match_update(m, &person->ticket);
     note_change(person);
     look(person);
 }

@@ -55,12 +55,28 @@ static void a_clock_that_steps_back_does_no_harm(void)
     T_EQ(match_rate_get(&rate, START - SEC(500)), 10000);
 }
 
+static void what_is_rarer_than_the_window_has_an_interval(void)
+{
+    struct match_rate rate = {0};
+
+    T_EQ(match_rate_interval(&rate, START), 0);
+    match_rate_note(&rate, 1, START);
+    T_EQ(match_rate_interval(&rate, START + SEC(50)), 0); /* of one, nobody knows */
+    for (usec_t t = SEC(60); t <= SEC(3600); t += SEC(60))
+        match_rate_note(&rate, 1, START + t);
+    T_EQ(match_rate_interval(&rate, START + SEC(3600)), SEC(60));
+    T_EQ(match_rate_interval(&rate, START + SEC(3800)), SEC(200)); /* and none has come since */
+    match_rate_note(&rate, 1, START + SEC(3600) + SEC(140));
+    T_EQ(match_rate_interval(&rate, START + SEC(3740)), SEC(70)); /* one in eight of the new */
+}
+
 static const struct t_case cases[] = {
     T_CASE(nothing_has_no_rate),
     T_CASE(a_steady_rate_is_found_soon_and_kept),
     T_CASE(a_burst_at_the_very_start_is_no_flood),
     T_CASE(what_stops_is_forgotten),
     T_CASE(a_clock_that_steps_back_does_no_harm),
+    T_CASE(what_is_rarer_than_the_window_has_an_interval),
 };
 
 T_MAIN(cases)
