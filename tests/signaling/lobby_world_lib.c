@@ -312,6 +312,9 @@ static void check_client(const struct client *client)
     MUST(user->state < USER_GONE);
     MUST((user->seeker && user->seeker->ticket.waiting) == (user->state == USER_WAITING));
     MUST(!user->seeker || user->seeker->user == user);
+    /* Nobody who may never be seen is with somebody who looks for video. */
+    MUST(!user->media_proving || user->state != USER_MATCHED ||
+         user->seeker->ticket.card.kind == MATCH_TEXT);
     MUST(!user->media || user->media->user == user);
     /* What the client was told is what is. */
     MUST(strcmp(client->status, user_state_name(user->state)) == 0);
