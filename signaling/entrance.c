@@ -1,5 +1,8 @@
 #include "signaling/entrance.h"
 
+#include "signaling/network_hint.h"
+#include "signaling/user_quality.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +65,18 @@ static bool read_word(const struct sio_handshake *handshake, const char *name, c
     return true;
 }
 
+/* Nothing that cannot be read is a reason to refuse anybody. */
+static uint32_t read_hint(const struct sio_handshake *handshake)
+{
+    char latency[NETWORK_HINT_MAX + 1] = "", info[NETWORK_HINT_MAX + 1] = "";
+
+    if (!sio_handshake_query(handshake, "latency", latency, sizeof latency))
+        latency[0] = '\0';
+    if (!sio_handshake_query(handshake, "networkInfo", info, sizeof info))
+        info[0] = '\0';
+    return network_hint_rtt(latency, info);
+}
+
 /* What somebody admitted before never came to: its socket was not made. */
 static void forget_entering(struct entrance *entrance)
 {
@@ -81,6 +96,8 @@ static enum refusal on_authorize(void *arg, const struct sio_handshake *handshak
         return REFUSAL_BAD_PAYLOAD;
     const enum refusal why = lobby_admit(entrance->lobby, sio_handshake_address(handshake),
                                          region, &entrance->entering);
+    if (why == REFUSAL_NONE)
+        user_quality_hint(entrance->entering, read_hint(handshake));
     *out = entrance->entering;
     return why;
 }

@@ -9,7 +9,9 @@
 #include "signaling/chat.h"
 #include "signaling/lobby.h"
 #include "signaling/pair.h"
+#include "signaling/search.h"
 #include "signaling/user_media.h"
+#include "signaling/user_quality.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -19,9 +21,6 @@
 #include <string.h>
 
 #define SMALL_OBJECT_MAX 4096 /* bytes of JSON of what is passed to the partner as it is */
-#define PROFILE_MAX 1024      /* bytes of JSON; kept as long as the user */
-#define WORDS_MAX 32          /* interests, languages */
-#define WORD_LENGTH_MAX 64    /* bytes */
 #define MESSAGE_ID_LEN 16     /* of messages that come without one */
 #define PEER_ID_MAX 64        /* bytes of what a client takes for the id of a partner */
 
@@ -82,89 +81,6 @@ static const char *member_text(const json_t *object, const char *name)
 
 /* --- matching ----------------------------------------------------------------------------- */
 
-/* What a client looks for, as its payload says it. */
-struct search {
-    enum match_kind kind;
-    uint64_t avoid[MATCH_AVOID_MAX];
-    uint32_t avoid_count;
-    json_t *profile; /* borrowed, or NULL */
-};
-
-/* Missing, or an array of at most WORDS_MAX short strings. First come, first served needs none
- * of them; they are looked at so that what is wrong is wrong today as well. */
-static bool is_word_list(const json_t *list)
-{
-    size_t i;
-    json_t *word;
-
-    if (!list || json_is_null(list))
-        return true;
-    if (!json_is_array(list) || json_array_size(list) > WORDS_MAX)
-        return false;
-    json_array_foreach(list, i, word)
-    {
-        if (!json_is_string(word) || json_string_length(word) > WORD_LENGTH_MAX)
-            return false;
-    }
-    return true;
-}
-
-/* Names that this user was given become people; those that it was not are ignored. */
-static bool read_avoid(const struct user *user, const json_t *list, struct search *out)
-{
-    size_t i;
-    json_t *alias;
-
-    if (!list || json_is_null(list))
-        return true;
-    if (!json_is_array(list) || json_array_size(list) > MATCH_AVOID_MAX)
-        return false;
-    json_array_foreach(list, i, alias)
-    {
-        if (!json_is_string(alias))
-            return false;
-        const uint64_t met = alias_find(&user->aliases, json_string_value(alias));
-        if (met)
-            out->avoid[out->avoid_count++] = met;
-    }
-    return true;
-}
-
-static bool read_kind(const json_t *type, enum match_kind *out)
-{
-    *out = MATCH_VIDEO;
-    if (!type || json_is_null(type))
-        return true;
-    if (!json_is_string(type))
-        return false;
-    if (strcmp(json_string_value(type), "text") == 0)
-        *out = MATCH_TEXT;
-    return *out == MATCH_TEXT || strcmp(json_string_value(type), "video") == 0;
-}
-
-/* Missing, or a small object. */
-static bool read_profile(json_t *profile, json_t **out)
-{
-    *out = json_is_object(profile) ? profile : NULL;
-    return !profile || json_is_null(profile) ||
-           (json_is_object(profile) && json_length(profile) <= PROFILE_MAX);
-}
-
-static enum refusal read_search(const struct call *call, struct search *out)
-{
-    const json_t *payload = call->payload;
-
-    memset(out, 0, sizeof *out);
-    if (!is_object_or_none(payload) ||
-        !read_kind(json_object_get(payload, "type"), &out->kind) ||
-        !is_word_list(json_object_get(payload, "interests")) ||
-        !is_word_list(json_object_get(payload, "languages")) ||
-        !read_avoid(call->user, json_object_get(payload, "avoidPeers"), out) ||
-        !read_profile(json_object_get(payload, "profile"), &out->profile))
-        return REFUSAL_BAD_PAYLOAD;
-    return REFUSAL_NONE;
-}
-
 static void set_profile(struct user *user, json_t *profile)
 {
     if (!profile)
@@ -173,48 +89,32 @@ static void set_profile(struct user *user, json_t *profile)
     user->profile = json_incref(profile);
 }
 
-/* RC_NOMEM: nothing has changed. */
-static int apply_search(struct user *user, const struct search *search)
-{
-    struct match_ticket *ticket = &user->ticket;
-    uint64_t *avoid = NULL;
-
-    if (search->avoid_count > 0) {
-        avoid = malloc(search->avoid_count * sizeof *avoid);
-        if (!avoid)
-            return RC_NOMEM;
-        memcpy(avoid, search->avoid, search->avoid_count * sizeof *avoid);
-    }
-    free(ticket->avoid);
-    ticket->avoid = avoid;
-    ticket->avoid_count = search->avoid_count;
-    ticket->kind = search->kind;
-    set_profile(user, search->profile);
-    return RC_OK;
-}
-
 static json_t *waiting_data(const struct user *user)
 {
     return json_pack("{s:s, s:I, s:I}", "status", "waiting", "position",
                      (json_int_t)lobby_position(user), "estimatedWaitTime",
-                     (json_int_t)(lobby_estimate(user->lobby) / 1000));
+                     (json_int_t)(lobby_estimate(user) / 1000));
 }
 
 static enum refusal find(struct call *call, enum vocabulary vocabulary)
 {
     struct user *user = call->user;
     struct search search;
+    bool found;
 
-    const enum refusal why = read_search(call, &search);
+    const enum refusal why = search_read(call->payload, &user->aliases, &search);
     if (why != REFUSAL_NONE)
         return why;
-    if (apply_search(user, &search) != RC_OK)
+    if (lobby_seek(user, &search) != RC_OK)
         return REFUSAL_SERVER_FULL;
+    set_profile(user, search.profile);
     user->vocabulary = vocabulary;
     if (user->state == USER_MATCHED)
         lobby_leave(user, "next");
 
-    if (lobby_find(user)) {
+    if (lobby_find(user, &found) != RC_OK)
+        return REFUSAL_SERVER_FULL;
+    if (found) {
         if (wants_ack(call))
             user_ack(
                 user, call->event,
@@ -302,7 +202,7 @@ static enum refusal on_call_user(struct call *call)
     const char *to = member_text(call->payload, "to");
     json_t *profile, *description = NULL;
 
-    if (!to || !read_profile(json_object_get(call->payload, "profile"), &profile))
+    if (!to || !search_read_profile(json_object_get(call->payload, "profile"), &profile))
         return REFUSAL_BAD_PAYLOAD;
     if (!user->partner || lobby_by_alias(user, to) != user->partner)
         return REFUSAL_NO_PARTNER;
@@ -442,7 +342,20 @@ static bool is_measure(const json_t *value, double max)
            json_number_value(value) <= max;
 }
 
-/* The relay measures for itself (user_media.c): what the client says is looked at, not used. */
+#define REPORTED_LATENCY_MAX_MS 60000.0 /* what is longer is as bad */
+
+/* Counts only while the relay has not measured for itself. */
+static void take_report(struct user *user, const json_t *latency, const json_t *loss)
+{
+    const double ms = json_number_value(latency); /* 0 when it is missing */
+    const double rtt = ms < REPORTED_LATENCY_MAX_MS ? ms : REPORTED_LATENCY_MAX_MS;
+
+    if (json_is_number(latency) || json_is_number(loss))
+        user_quality_report(user,
+                            &(struct media_quality){.rtt = (uint32_t)(rtt * 1000),
+                                                    .up_loss = (float)json_number_value(loss)});
+}
+
 static enum refusal on_report_quality(struct call *call)
 {
     static const char *const counts[] = {"bandwidth", "packetsLost", "packetsReceived",
@@ -456,6 +369,8 @@ static enum refusal on_report_quality(struct call *call)
         if (!is_measure(json_object_get(payload, counts[i]), 1e18))
             return REFUSAL_BAD_PAYLOAD;
     acknowledge(call);
+    take_report(call->user, json_object_get(payload, "latency"),
+                json_object_get(payload, "packetLoss"));
     return REFUSAL_NONE;
 }
 

@@ -5,6 +5,7 @@
 #include "core/random.h"
 #include "signaling/pair.h"
 #include "signaling/user_media.h"
+#include "signaling/user_quality.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,10 @@
 struct lobby {
     struct lobby_host host;
     struct lobby_options options;
-    struct matcher matcher;
+    struct waiting_room waiting_room;
     struct user *users; /* owned; by number */
     struct count_by_ip by_ip;
     uint64_t next_number;
-    struct timer retry;
     bool draining;
     struct quality_summary quality;
     struct lobby_stats stats;
@@ -48,6 +48,11 @@ struct quality_summary *lobby_quality(struct lobby *lobby)
     return &lobby->quality;
 }
 
+struct waiting_room *lobby_waiting_room(struct lobby *lobby)
+{
+    return &lobby->waiting_room;
+}
+
 uint32_t lobby_users(const struct lobby *lobby)
 {
     return HASH_COUNT(lobby->users);
@@ -55,7 +60,7 @@ uint32_t lobby_users(const struct lobby *lobby)
 
 uint32_t lobby_waiting(const struct lobby *lobby)
 {
-    return lobby->matcher.waiting;
+    return waiting_room_count(&lobby->waiting_room);
 }
 
 usec_t lobby_now(const struct lobby *lobby)
@@ -73,12 +78,14 @@ void lobby_for_each(struct lobby *lobby, void (*fn)(struct user *user, void *arg
 
 uint32_t lobby_position(const struct user *user)
 {
-    return matcher_position(&user->lobby->matcher, &user->ticket);
+    return match_position(user->lobby->waiting_room.match, &user->seeker->ticket);
 }
 
-usec_t lobby_estimate(const struct lobby *lobby)
+usec_t lobby_estimate(const struct user *user)
 {
-    return matcher_estimate(&lobby->matcher);
+    const struct lobby *lobby = user->lobby;
+
+    return match_estimate(lobby->waiting_room.match, &user->seeker->ticket, lobby_now(lobby));
 }
 
 struct user *lobby_by_alias(const struct user *user, const char *alias)
@@ -97,55 +104,32 @@ bool lobby_is_draining(const struct lobby *lobby)
 
 /* --- matching ----------------------------------------------------------------------------- */
 
-static struct user *user_of(struct match_ticket *ticket)
+int lobby_seek(struct user *user, const struct search *search)
 {
-    return (struct user *)(void *)((char *)ticket - offsetof(struct user, ticket));
+    struct lobby *lobby = user->lobby;
+
+    return waiting_room_seek(&lobby->waiting_room, user, search, lobby_now(lobby));
 }
 
-/* Two whom the matcher has taken out of its queue. Without memory both wait on. */
-static bool join(struct lobby *lobby, struct match_ticket *a, struct match_ticket *b,
-                 usec_t now)
-{
-    if (pair_make(user_of(a), user_of(b)) == RC_OK)
-        return true;
-    matcher_add(&lobby->matcher, a, now);
-    matcher_add(&lobby->matcher, b, now);
-    return false;
-}
-
-static void arm_retry(struct lobby *lobby, usec_t now)
-{
-    if (lobby->matcher.waiting > 1 && !timer_is_set(&lobby->retry))
-        (void)timers_set(lobby->host.timers, &lobby->retry, now + LOBBY_RETRY_INTERVAL);
-}
-
-static void on_retry(struct timer *timer, void *arg, usec_t now)
-{
-    struct lobby *lobby = arg;
-    struct match_ticket *a, *b;
-    (void)timer;
-
-    while (matcher_next_pair(&lobby->matcher, now, &a, &b)) {
-        if (!join(lobby, a, b, now))
-            break; /* the same two would come again */
-        pair_announce(user_of(a));
-    }
-    arm_retry(lobby, now);
-}
-
-bool lobby_find(struct user *user)
+int lobby_find(struct user *user, bool *found)
 {
     struct lobby *lobby = user->lobby;
     const usec_t now = lobby_now(lobby);
+    int rc = RC_OK;
 
-    if (user->state != USER_WAITING) {
-        user_set_state(user, USER_WAITING);
-        matcher_add(&lobby->matcher, &user->ticket, now);
-    }
-    struct match_ticket *other = matcher_find(&lobby->matcher, &user->ticket, now);
-    const bool found = other && join(lobby, &user->ticket, other, now);
-    arm_retry(lobby, now);
-    return found;
+    if (user->state != USER_WAITING)
+        rc = waiting_room_enter(&lobby->waiting_room, user, false, now);
+    *found = rc == RC_OK && waiting_room_find(&lobby->waiting_room, user, now);
+    return rc;
+}
+
+void lobby_look_again(struct user *user)
+{
+    struct lobby *lobby = user->lobby;
+
+    if (user->state == USER_WAITING &&
+        waiting_room_find(&lobby->waiting_room, user, lobby_now(lobby)))
+        pair_announce(user);
 }
 
 void lobby_leave(struct user *user, const char *reason)
@@ -153,8 +137,7 @@ void lobby_leave(struct user *user, const char *reason)
     struct lobby *lobby = user->lobby;
 
     if (user->state == USER_WAITING) {
-        matcher_remove(&lobby->matcher, &user->ticket);
-        user_set_state(user, USER_CONNECTED);
+        waiting_room_leave(&lobby->waiting_room, user);
     } else if (user->state == USER_MATCHED) {
         pair_part(user, reason, lobby_now(lobby));
     }
@@ -178,14 +161,14 @@ enum refusal lobby_admit(struct lobby *lobby, const struct address *address, con
         return REFUSAL_SERVER_FULL;
     }
     user->lobby = lobby;
-    user->number = user->ticket.user = lobby->next_number++;
+    user->number = lobby->next_number++;
     user->address = *address;
     memcpy(user->region, region, strlen(region) + 1);
     random_id(user->id, USER_ID_LEN);
     user_media_init(user);
+    user_quality_init(user);
     HASH_ADD(hh, lobby->users, number, sizeof user->number, user);
     counter_add(&lobby->stats.users[USER_CONNECTED], 1);
-    lobby->quality.users[QUALITY_UNKNOWN]++;
     *out = user;
     return REFUSAL_NONE;
 }
@@ -210,6 +193,7 @@ void lobby_event(struct user *user, const struct sio_event *event)
     const usec_t now = lobby_now(lobby);
 
     counter_add(&lobby->stats.events, 1);
+    waiting_room_heard(&lobby->waiting_room, user, now);
     if (rate_limit_take(&user->events, lobby->options.events_per_second, now)) {
         events_handle(user, event);
         return;
@@ -234,7 +218,7 @@ void lobby_remove(struct user *user, const char *reason)
     HASH_DEL(lobby->users, user);
     alias_book_free(&user->aliases);
     json_decref(user->profile);
-    free(user->ticket.avoid);
+    seeker_free(user->seeker);
     free(user);
 }
 
@@ -277,15 +261,21 @@ static void register_metrics(struct lobby_stats *s)
 int lobby_create(struct lobby **out, const struct lobby_host *host,
                  const struct lobby_options *options)
 {
+    const struct match_options usual = match_options_default();
+    const struct match_options *matching = options->matching ? options->matching : &usual;
     struct lobby *lobby = calloc(1, sizeof *lobby);
 
     if (!lobby)
         return RC_NOMEM;
+    const int rc = waiting_room_open(&lobby->waiting_room, host->timers, matching);
+    if (rc != RC_OK) {
+        free(lobby);
+        return rc;
+    }
     lobby->host = *host;
     lobby->options = *options;
+    lobby->options.matching = NULL;
     lobby->next_number = 1; /* 0 is nobody */
-    matcher_init(&lobby->matcher);
-    timer_init(&lobby->retry, on_retry, lobby);
     register_metrics(&lobby->stats);
     *out = lobby;
     return RC_OK;
@@ -295,7 +285,7 @@ void lobby_free(struct lobby *lobby)
 {
     if (!lobby)
         return;
-    timers_clear(lobby->host.timers, &lobby->retry);
+    waiting_room_close(&lobby->waiting_room);
     metrics_remove(&lobby->stats, sizeof lobby->stats);
     free(lobby);
 }

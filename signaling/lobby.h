@@ -19,9 +19,8 @@
 #include "signaling/media_service.h"
 #include "signaling/socketio.h"
 #include "signaling/user.h"
+#include "signaling/waiting_room.h"
 
-/* How often those who wait are looked at because time alone may have made them fit. */
-#define LOBBY_RETRY_INTERVAL MSEC(500)
 #define LOBBY_REPORT_INTERVAL MSEC(5000) /* between two `quality` events */
 
 struct lobby_host {
@@ -39,6 +38,8 @@ struct lobby_options {
     uint32_t events_per_second;
     const struct media_service *media; /* borrowed */
     const struct ice_servers *ice;     /* borrowed; NULL: there is no TURN */
+    /* Borrowed while the lobby is created; NULL: match_options_default. */
+    const struct match_options *matching;
 };
 
 struct lobby_stats {
@@ -50,7 +51,8 @@ struct lobby_stats {
 
 struct lobby;
 
-/* RC_NOMEM. `host` is copied, what it points to borrowed. */
+/* RC_NOMEM; RC_BAD for a matching that cannot be. `host` is copied, what it points to borrowed.
+ */
 int lobby_create(struct lobby **out, const struct lobby_host *host,
                  const struct lobby_options *options);
 /* Everybody must have been removed. NULL is fine. */
@@ -81,17 +83,24 @@ void lobby_remove(struct user *user, const char *reason);
 /* In signaling/events.c. */
 void events_handle(struct user *user, const struct sio_event *event);
 
-/* Looks for a partner: one who is connected begins to wait, one who waits keeps the place.
- * True: somebody was found, the two are a pair, and pair_announce has to follow. */
-bool lobby_find(struct user *user);
+/* Takes what the user looks for, from now on. RC_NOMEM: nothing has changed. */
+int lobby_seek(struct user *user, const struct search *search);
+/* Looks for a partner, for one who has sought and has none: one who is connected begins to
+ * wait, one who waits keeps the place. *found: the two are a pair, and pair_announce has to
+ * follow. RC_NOMEM: does not wait. */
+int lobby_find(struct user *user, bool *found);
+/* Something has changed that others may have waited for: the same for one who waits, announced
+ * from here. Harmless for others. */
+void lobby_look_again(struct user *user);
 /* Leaves the queue, or the partner, who is told `reason`; harmless for the free. The client of
  * `user` is told nothing. */
 void lobby_leave(struct user *user, const char *reason);
 /* Whom an alias of this user's means, if they are here; NULL. */
 struct user *lobby_by_alias(const struct user *user, const char *alias);
-/* Place in the queue, 1 for the next, and how long people wait at present. */
+/* Place in the queue, 1 for the next, and how long one at that place will wait; of one who
+ * waits. */
 uint32_t lobby_position(const struct user *user);
-usec_t lobby_estimate(const struct lobby *lobby);
+usec_t lobby_estimate(const struct user *user);
 
 /* --- looking ------------------------------------------------------------------------------ */
 
@@ -99,6 +108,7 @@ const struct lobby_host *lobby_host(const struct lobby *lobby);
 const struct lobby_options *lobby_options(const struct lobby *lobby);
 struct lobby_stats *lobby_stats(struct lobby *lobby);
 struct quality_summary *lobby_quality(struct lobby *lobby);
+struct waiting_room *lobby_waiting_room(struct lobby *lobby);
 uint32_t lobby_users(const struct lobby *lobby);
 uint32_t lobby_waiting(const struct lobby *lobby);
 usec_t lobby_now(const struct lobby *lobby);

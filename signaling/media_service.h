@@ -41,24 +41,25 @@ enum media_state {
     MEDIA_FAILED,     /* `why` says; the peer is dead, close it or answer a new offer on it */
 };
 
-/* By what a client is reached. */
+/* How a client's media reaches the server. */
 enum media_path {
     MEDIA_PATH_UDP,
     MEDIA_PATH_TCP,
     MEDIA_PATH_TURN_UDP,
     MEDIA_PATH_TURN_TCP,
     MEDIA_PATH_TURN_TLS,
+    MEDIA_PATH_COUNT
 };
 
 /* What one path measured over the last report interval (5 s). Ratios 0..1, times in
  * microseconds, bitrates in bit/s. */
 struct media_quality {
+    enum media_path path;
     uint32_t rtt;
     float up_loss, down_loss;
     uint32_t up_jitter, down_jitter;
     uint64_t up_bitrate, down_bitrate;
     uint64_t down_estimate; /* what the path to the client is thought to carry; 0 unknown */
-    enum media_path path;
 };
 
 /* What signaling offers to whoever runs the media service. Control thread. */

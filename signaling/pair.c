@@ -19,12 +19,13 @@ static int name_partner(struct user *user, const struct user *partner)
     return RC_OK;
 }
 
-int pair_make(struct user *a, struct user *b)
+int pair_make(struct user *a, struct user *b, int score)
 {
     if (name_partner(a, b) != RC_OK || name_partner(b, a) != RC_OK)
         return RC_NOMEM;
     random_id(a->match_id, MATCH_ID_LEN);
     memcpy(b->match_id, a->match_id, sizeof b->match_id);
+    a->match_score = b->match_score = score;
     a->partner = b;
     b->partner = a;
     user_set_state(a, USER_MATCHED);
@@ -38,9 +39,8 @@ json_t *pair_data(const struct user *user)
 {
     const struct user *partner = user->partner;
 
-    /* First come, first served gives no score. */
     return json_pack("{s:s, s:s, s:i, s:s, s:s}", "peerId", user->partner_alias, "matchId",
-                     user->match_id, "score", 0, "region",
+                     user->match_id, "score", user->match_score, "region",
                      partner->region[0] ? partner->region : "unknown", "networkQuality",
                      quality_name(partner->quality));
 }
@@ -80,11 +80,9 @@ void pair_tell_gone(struct user *user, const char *alias, const char *reason)
     user_emit(user, "peer-disconnected", payload);
 }
 
-static void set_free(struct user *user, const struct user *partner, usec_t now)
+static void set_free(struct user *user)
 {
     user->partner = NULL;
-    user->ticket.left = partner->number;
-    user->ticket.left_at = now;
     user_set_state(user, USER_CONNECTED);
 }
 
@@ -93,8 +91,9 @@ void pair_part(struct user *user, const char *reason, usec_t now)
     struct user *partner = user->partner;
 
     user_media_unlink(user);
-    set_free(user, partner, now);
-    set_free(partner, user, now);
+    match_parted(&user->seeker->ticket, &partner->seeker->ticket, now);
+    set_free(user);
+    set_free(partner);
     if (lobby_is_draining(user->lobby))
         return; /* the partner's connection ends in this very moment as well */
     pair_tell_gone(partner, partner->partner_alias, reason);

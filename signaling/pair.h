@@ -9,14 +9,14 @@
 
 #include "signaling/user.h"
 
-/* Joins two who wait and links their media, before anybody is told: the first packets find
- * their way. Tells nobody. RC_NOMEM: nothing has changed. */
-int pair_make(struct user *a, struct user *b);
+/* Joins two who wait, for a match of so many points, and links their media before anybody is
+ * told: the first packets find their way. Tells nobody. RC_NOMEM: nothing has changed. */
+int pair_make(struct user *a, struct user *b, int score);
 /* Tells both: connection-status, then match-found or user-found. */
 void pair_announce(struct user *user);
 /* Ends the pair of a user who has a partner: both are USER_CONNECTED then, and will not meet
- * again for MATCH_COOL_DOWN. The partner is told `reason` (docs/protocol.md has the list);
- * `user` is not. */
+ * again for the cool-down of the matching. The partner is told `reason` (docs/protocol.md has
+ * the list); `user` is not. */
 void pair_part(struct user *user, const char *reason, usec_t now);
 /* Tells `user` that the one it calls `alias` is gone. */
 void pair_tell_gone(struct user *user, const char *alias, const char *reason);

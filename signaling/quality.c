@@ -12,6 +12,16 @@ enum quality quality_of(const struct media_quality *report)
     return QUALITY_GOOD;
 }
 
+const char *media_path_name(enum media_path path)
+{
+    static const char *const names[MEDIA_PATH_COUNT] = {
+        [MEDIA_PATH_UDP] = "udp",           [MEDIA_PATH_TCP] = "tcp",
+        [MEDIA_PATH_TURN_UDP] = "turn-udp", [MEDIA_PATH_TURN_TCP] = "turn-tcp",
+        [MEDIA_PATH_TURN_TLS] = "turn-tls",
+    };
+    return names[path];
+}
+
 const char *quality_name(enum quality quality)
 {
     static const char *const names[QUALITY_COUNT] = {
@@ -21,16 +31,6 @@ const char *quality_name(enum quality quality)
         [QUALITY_POOR] = "poor",
     };
     return names[quality];
-}
-
-static const char *path_name(enum media_path path)
-{
-    static const char *const names[] = {
-        [MEDIA_PATH_UDP] = "udp",           [MEDIA_PATH_TCP] = "tcp",
-        [MEDIA_PATH_TURN_UDP] = "turn-udp", [MEDIA_PATH_TURN_TCP] = "turn-tcp",
-        [MEDIA_PATH_TURN_TLS] = "turn-tls",
-    };
-    return names[path];
 }
 
 static double milliseconds(uint32_t usec)
@@ -51,7 +51,7 @@ json_t *quality_json(const struct media_quality *report)
 
     /* "o" takes both over, also when it fails and when one is NULL. */
     return json_pack("{s:o, s:o, s:s, s:s}", "up", up, "down", down, "networkQuality",
-                     quality_name(quality_of(report)), "path", path_name(report->path));
+                     quality_name(quality_of(report)), "path", media_path_name(report->path));
 }
 
 void quality_note_rtt(struct quality_summary *summary, const struct media_quality *report)

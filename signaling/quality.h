@@ -30,6 +30,8 @@ struct quality_summary {
 enum quality quality_of(const struct media_quality *report);
 /* "good", "fair", "poor"; "good" for QUALITY_UNKNOWN: nothing speaks against it yet. */
 const char *quality_name(enum quality quality);
+/* "udp", "tcp", "turn-udp", "turn-tcp", "turn-tls". */
+const char *media_path_name(enum media_path path);
 /* The payload of `quality`. New reference, NULL without memory. */
 json_t *quality_json(const struct media_quality *report);
 /* Takes a report into the mean. */

@@ -85,6 +85,18 @@ static double success_rate(const struct lobby_stats *stats)
     return up > 0 ? up / (up + failed) : failed > 0 ? 0 : 1;
 }
 
+/* Points of the matches made so far; the mean is 0 while there are none. */
+static json_t *scores_json(struct lobby *lobby)
+{
+    const struct waiting_room *room = lobby_waiting_room(lobby);
+    const double matches = (double)counter_get(&lobby_stats(lobby)->matches);
+    const double each = matches > 0 ? 1 / matches : 0;
+
+    return json_pack("{s:f, s:f, s:f}", "average", each * (double)counter_get(&room->score.sum),
+                     "optimalShare", each * (double)room->optimal, "averageWait",
+                     each * (double)counter_get(&room->wait.sum) / 2 / 1000);
+}
+
 void status_status(struct http_request *request, void *arg)
 {
     const struct status_pages *pages = arg;
@@ -92,10 +104,11 @@ void status_status(struct http_request *request, void *arg)
     const usec_t up = clock_now() - pages->started;
 
     respond_json(request,
-                 json_pack("{s:o, s:o, s:I, s:I, s:I, s:f, s:I, s:I, s:s}", "connections",
+                 json_pack("{s:o, s:o, s:I, s:o, s:I, s:I, s:f, s:I, s:I, s:s}", "connections",
                            connections_json(pages->lobby), "networkHealth",
                            network_json(pages->lobby), "matches", gauge(&stats->matches),
-                           "mediaConnected", gauge(&stats->media_connected), "mediaFailed",
+                           "matchScores", scores_json(pages->lobby), "mediaConnected",
+                           gauge(&stats->media_connected), "mediaFailed",
                            gauge(&stats->media_failed), "connectionSuccessRate",
                            success_rate(stats), "uptime", (json_int_t)(up / SEC(1)), "memory",
                            resident_memory(), "version", pages->version));

@@ -15,7 +15,7 @@
 #include "core/table.h"
 #include "core/timer.h"
 #include "signaling/alias.h"
-#include "signaling/matcher.h"
+#include "signaling/match_record.h"
 #include "signaling/media_service.h"
 #include "signaling/quality.h"
 #include "signaling/rate_limit.h"
@@ -24,7 +24,6 @@
 
 #define USER_ID_LEN 20
 #define USER_REGION_MAX 31 /* bytes, printable ASCII */
-#define MATCH_ID_LEN 16
 
 enum user_state {
     USER_CONNECTED, /* here, and nothing more */
@@ -38,6 +37,7 @@ enum user_state {
 enum vocabulary { VOCABULARY_MATCH, VOCABULARY_FIND };
 
 struct lobby;
+struct seeker;
 struct sio_event;
 
 struct user {
@@ -50,17 +50,21 @@ struct user {
     enum user_state state; /* changed by user_set_state only */
     enum vocabulary vocabulary;
 
-    struct match_ticket ticket;
+    struct seeker *seeker; /* owned, by way of the waiting room; NULL until the first search */
     struct alias_book aliases;
     struct user *partner;              /* borrowed; set exactly while USER_MATCHED */
     char partner_alias[ALIAS_LEN + 1]; /* what this user calls the partner */
-    char match_id[MATCH_ID_LEN + 1];   /* of the pair */
+    char match_id[MATCH_ID_LEN + 1];   /* of the pair, as is */
+    int match_score;                   /* the points that it was made for */
     json_t *profile;                   /* owned; shown to partners (find-user); or NULL */
 
     struct media_peer *media; /* owned through the media service; NULL: none */
-    bool linked;              /* with the partner's media */
-    struct timer media_lost;  /* set while a partner waits for this one's media to come back */
-    enum quality quality;     /* of the last report */
+    bool media_proving; /* offered before a match and not connected yet: who knows if it will */
+    bool linked;        /* with the partner's media */
+    struct timer media_lost; /* set while a partner waits for this one's media to come back */
+    enum quality quality;    /* of the path, by the best account of it: user_quality.h */
+    uint8_t path_quality;    /* the same in finer steps: struct match_card */
+    bool quality_measured;   /* by the media relay */
 
     struct rate_limit events, offers, errors, credentials;
     UT_hash_handle hh; /* by number */

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "signaling/lobby.h"
 #include "signaling/pair.h"
+#include "signaling/user_quality.h"
 
 static const struct media_service *service_of(const struct user *user)
 {
@@ -58,14 +59,31 @@ static void tell_returned(struct user *user)
 
 /* --- what signaling does with it ---------------------------------------------------------- */
 
+bool user_media_may_meet(const struct user *user)
+{
+    return !user->media_proving;
+}
+
+static void set_proving(struct user *user, bool proving)
+{
+    if (user->media_proving == proving)
+        return;
+    user->media_proving = proving;
+    waiting_room_update(lobby_waiting_room(user->lobby), user);
+}
+
 enum refusal user_media_offer(struct user *user, const char *sdp, size_t length, char **answer)
 {
     const struct media_service *media = service_of(user);
 
+    const bool is_first = !user->media;
     const enum refusal why = media->offer(media->arg, &user->media, user, sdp, length, answer);
-    if (why == REFUSAL_NONE)
-        user_media_link(user);
-    return why;
+    if (why != REFUSAL_NONE)
+        return why;
+    if (is_first && !user->partner)
+        set_proving(user, true);
+    user_media_link(user);
+    return REFUSAL_NONE;
 }
 
 enum refusal user_media_candidate(struct user *user, const char *candidate)
@@ -117,6 +135,8 @@ static void close_peer(struct user *user)
     if (user->media)
         media->close(media->arg, user->media);
     user->media = NULL;
+    user->quality_measured = false;
+    set_proving(user, false);
 }
 
 void user_media_close(struct user *user)
@@ -137,6 +157,7 @@ static void on_failed(struct user *user, enum refusal why)
     if (why == REFUSAL_NONE) /* the client closed it: nothing that it does not know */
         return;
     counter_add(&lobby_stats(user->lobby)->media_failed, 1);
+    user_quality_lost(user);
     user_emit(user, "error",
               json_pack("{s:s, s:s, s:s}", "code", refusal_code(why), "message",
                         refusal_text(why), "event", "media"));
@@ -144,12 +165,19 @@ static void on_failed(struct user *user, enum refusal why)
         wait_for_return(user);
 }
 
+static void on_connected(struct user *user)
+{
+    counter_add(&lobby_stats(user->lobby)->media_connected, 1);
+    set_proving(user, false);
+    lobby_look_again(user);
+}
+
 static void on_state(void *arg, enum media_state state, enum refusal why)
 {
     struct user *user = arg;
 
     if (state == MEDIA_CONNECTED)
-        counter_add(&lobby_stats(user->lobby)->media_connected, 1);
+        on_connected(user);
     else if (state == MEDIA_FAILED)
         on_failed(user, why);
 }
@@ -162,21 +190,10 @@ static void on_silence(void *arg, bool silent)
 static void on_quality(void *arg, const struct media_quality *report)
 {
     struct user *user = arg;
-    struct quality_summary *summary = lobby_quality(user->lobby);
-    const enum quality quality = quality_of(report);
 
-    quality_note_rtt(summary, report);
+    waiting_room_heard(lobby_waiting_room(user->lobby), user, lobby_now(user->lobby));
     user_emit(user, "quality", quality_json(report));
-    if (quality == user->quality)
-        return;
-    summary->users[user->quality]--;
-    summary->users[quality]++;
-    user->quality = quality;
-    if (user->partner)
-        user_emit(user->partner, "peer-quality-changed",
-                  json_pack("{s:s, s:{s:f, s:f}}", "quality", quality_name(quality), "metrics",
-                            "latency", (double)report->rtt / 1000, "packetLoss",
-                            (double)report->up_loss));
+    user_quality_measure(user, report);
 }
 
 const struct media_listener user_media_listener = {

@@ -20,6 +20,11 @@ enum refusal user_media_offer(struct user *user, const char *sdp, size_t length,
 /* WRONG_STATE before an offer. */
 enum refusal user_media_candidate(struct user *user, const char *candidate);
 
+/* May this one be matched for video? Not between an offer that is made before a match and the
+ * moment when it has connected: a partner would see nothing. Clients that offer once they are
+ * matched prove nothing before, and are not held up for it. */
+bool user_media_may_meet(const struct user *user);
+
 /* Lets the two of a pair see each other as soon as both have media; harmless before. */
 void user_media_link(struct user *user);
 /* Harmless when not linked. Ends the waiting for lost media, too. */

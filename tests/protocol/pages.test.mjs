@@ -41,6 +41,10 @@ test("/status counts people by what they do", async () => {
   });
   assert.equal(more.matches, 1);
   assert.equal(more.connectionSuccessRate, 1);
+  const { average, optimalShare, averageWait } = more.matchScores;
+  assert.ok(average > 0 && average < 100 && optimalShare === 0 && averageWait < 1000);
+  assert.equal(await relay.metric("meetopia_match_score_sum"), average);
+  assert.equal(await relay.metric("meetopia_match_wait_seconds_count"), 2);
   assert.ok(more.memory > 1e6 && more.uptime >= 0);
   for (const person of people) person.leave();
   await relay.until(async () => (await relay.metric("meetopia_users")) === 0, "everybody left");

@@ -77,11 +77,11 @@ for (const [version, io] of clients) {
   test(`client ${version}: find-match waits, then matches, by ack and by event`, async () => {
     const a = await enter(io);
     const b = await enter(io);
+    const wishes = { interests: ["chess"], languages: ["de", "en"] };
     const waiting = await a.ask("find-match", {
       type: "video",
       avoidPeers: [],
-      interests: ["chess"],
-      languages: ["de", "en"],
+      ...wishes,
       preferences: { any: "thing" },
     });
     assert.deepEqual(
@@ -92,7 +92,7 @@ for (const [version, io] of clients) {
     assert.equal((await a.next("waiting")).position, 1);
     await status(a, "waiting");
 
-    const matched = await b.ask("find-match", { type: "video" });
+    const matched = await b.ask("find-match", { type: "video", ...wishes });
     assert.equal(matched.status, "matched");
     const found = await b.next("match-found");
     assert.deepEqual(matched.matchData, found);
@@ -101,7 +101,7 @@ for (const [version, io] of clients) {
     assert.notEqual(other.peerId, found.peerId);
     for (const { peerId, score, region, networkQuality } of [found, other]) {
       assert.match(peerId, /^![A-Za-z0-9_-]{16}$/);
-      assert.equal(score, 0);
+      assert.ok(Number.isInteger(score) && score > 50 && score < 100, `score ${score}`);
       assert.equal(region, "unknown");
       assert.equal(networkQuality, "good");
     }
@@ -109,6 +109,57 @@ for (const [version, io] of clients) {
     assert.ok(a.socket.id > other.peerId && b.socket.id > found.peerId);
     await status(a, "matched");
     await status(b, "matched");
+  });
+
+  test(`client ${version}: who fits better is matched first, and reads how well`, async () => {
+    const query = { region: "eu-west", latency: "30" };
+    const wishes = { interests: ["Chess", "go"], languages: ["de-AT"] };
+    const a = await enter(io, { query });
+    const b = await enter(io, { query: { region: "us-east", networkInfo: '{"rtt":900}' } });
+    const c = await enter(io, { query });
+    const d = await enter(io);
+    // The first two are together for a moment, so that neither is met again at once.
+    await a.ask("find-match", wishes);
+    await b.ask("find-match", { interests: ["cars"], languages: ["en"] });
+    await a.ask("find-match", wishes);
+    await b.ask("find-match", { interests: ["cars"], languages: ["en"] });
+    const found = (
+      await c.ask("find-match", { interests: ["chess ", "GO"], languages: ["de"] })
+    ).matchData;
+    assert.equal(found.region, "eu-west");
+    assert.equal(found.networkQuality, "good");
+    assert.ok(found.score >= 100, `score ${found.score}`);
+    d.say("find-match", {}); // the two may hope for better for a few seconds
+    const other = await d.next("match-found", 6000);
+    assert.equal(other.region, "us-east");
+    assert.equal(other.networkQuality, "poor");
+    assert.ok(other.score < 60, `score ${other.score}`);
+  });
+
+  test(`client ${version}: what a hint of the network cannot mean is ignored`, async () => {
+    const a = await enter(io, { query: { latency: "soon", networkInfo: "[object Object]" } });
+    assert.equal((await a.ask("find-match", {})).status, "waiting");
+  });
+
+  test(`client ${version}: the place in the queue and the time are told`, async () => {
+    const [a, b] = await pair(io);
+    await a.ask("find-match", {});
+    const waiting = await b.ask("find-match", {}); // they have just left each other
+    assert.equal(waiting.position, 2);
+    assert.ok(waiting.estimatedWaitTime > 0 && waiting.estimatedWaitTime <= 600000);
+  });
+
+  test(`client ${version}: nobody is matched for video while media is being tried`, async () => {
+    const a = await enter(io);
+    const b = await enter(io);
+    const c = await enter(io);
+    await a.ask("offer", offer); // nobody will ever make its checks
+    assert.equal((await a.ask("find-match", {})).status, "waiting");
+    assert.equal((await b.ask("find-match", {})).status, "waiting");
+    assert.equal((await c.ask("find-match", {})).status, "matched");
+    await b.next("match-found");
+    assert.ok(!a.has("match-found"));
+    assert.equal((await a.ask("find-match", { type: "text" })).position, 1);
   });
 
   test(`client ${version}: the second vocabulary finds, calls and is answered`, async () => {

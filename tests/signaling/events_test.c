@@ -141,7 +141,7 @@ static void lists_have_a_limit(void)
                             json_pack("{s:o, s:o}", "avoidPeers", avoid, "interests", words)),
                   "status"),
           "waiting");
-    T_EQ(a->user->ticket.avoid_count, 0); /* names that were never given mean nobody */
+    T_EQ(a->user->seeker->ticket.avoid_count, 0); /* names that were never given mean nobody */
     world_close(&w);
 }
 
@@ -155,7 +155,8 @@ static void the_ack_of_a_search_comes_before_its_events(void)
     const json_t *ack = world_ask(a, "find-match", json("{\"type\":\"video\"}"));
     T_STR(text_of(ack, "status"), "waiting");
     T_EQ(json_integer_value(json_object_get(ack, "position")), 1);
-    T_EQ(json_integer_value(json_object_get(ack, "estimatedWaitTime")), 0);
+    T_EQ(json_integer_value(json_object_get(ack, "estimatedWaitTime")),
+         MATCH_ESTIMATE_UNKNOWN / 1000);
     T_EQ(heard_at(a, "connection-status"), 0);
     T_EQ(heard_at(a, "waiting"), 1);
 
@@ -191,12 +192,12 @@ static void a_refused_search_changes_nothing(void)
     two_meet(&a, &b);
     const char *met = a->user->partner_alias;
     world_say(a, "find-match", json_pack("{s:[s]}", "avoidPeers", met));
-    T_EQ(a->user->ticket.avoid_count, 1);
+    T_EQ(a->user->seeker->ticket.avoid_count, 1);
     world_say(a, "find-match", json("{\"avoidPeers\":[7]}"));
-    T_EQ(a->user->ticket.avoid_count, 1);
+    T_EQ(a->user->seeker->ticket.avoid_count, 1);
     T_EQ(a->user->state, USER_WAITING);
     world_say(a, "find-match", NULL);
-    T_EQ(a->user->ticket.avoid_count, 0);
+    T_EQ(a->user->seeker->ticket.avoid_count, 0);
     world_close(&w);
 }
 
@@ -518,7 +519,7 @@ static void further_arguments_are_ignored(void)
     world_open(&w, 0, 1000);
     struct client *a = join();
     world_call(a, "find-match", json("[{\"type\":\"text\"}, 7, []]"), SIO_NO_ACK);
-    T_EQ(a->user->ticket.kind, MATCH_TEXT);
+    T_EQ(a->user->seeker->ticket.card.kind, MATCH_TEXT);
     world_close(&w);
 }
 

@@ -29,8 +29,18 @@ static json_t *search(const struct client *client)
     json_t *payload = json_object();
     const struct alias_book *book = &client->user->aliases;
 
+    static const char *const words[] = {"chess", "go", "music", "cars", "films"};
+
     if (chance(4) == 0)
         json_object_set_new(payload, "type", json_string("text"));
+    if (chance(2))
+        json_object_set_new(payload, "interests",
+                            json_pack("[s, s]", words[chance(5)], words[chance(5)]));
+    if (chance(2))
+        json_object_set_new(payload, "languages", json_pack("[s]", words[chance(5)]));
+    if (chance(4) == 0)
+        json_object_set_new(payload, "preferences",
+                            json_pack("{s:b, s:b}", "sameRegion", 1, "sameLanguage", 1));
     if (book->count > 0 && chance(3) == 0)
         json_object_set_new(payload, "avoidPeers",
                             json_pack("[s]", book->entry[chance(book->count)].alias));
@@ -41,7 +51,7 @@ static void say_something(struct client *client)
 {
     const char *partner = client->user->partner_alias;
 
-    switch (chance(14)) {
+    switch (chance(15)) {
     case 0:
     case 1:
     case 2:
@@ -73,6 +83,11 @@ static void say_something(struct client *client)
         break;
     case 12:
         world_say(client, "restore-connection", json_pack("{s:s}", "peerId", partner));
+        break;
+    case 13:
+        (void)world_ask(client, "report-quality",
+                        json_pack("{s:i, s:f}", "latency", (int)chance(1000), "packetLoss",
+                                  (double)chance(200) / 1000));
         break;
     default:
         world_say(client, "ping", NULL);

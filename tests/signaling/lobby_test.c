@@ -1,4 +1,5 @@
 #include "signaling/user_media.h"
+#include "signaling/user_quality.h"
 #include "tests/signaling/lobby_world_lib.h"
 #include "tests/t.h"
 
@@ -167,9 +168,9 @@ static void two_alone_meet_again_after_the_cool_down(void)
     world_say(b, "find-match", NULL);
     T_EQ(a->user->state, USER_WAITING);
     T_EQ(b->user->state, USER_WAITING);
-    world_pass(&w, MATCH_COOL_DOWN - 1);
+    world_pass(&w, match_options_default().cool_down - 1);
     T_EQ(a->user->state, USER_WAITING);
-    world_pass(&w, LOBBY_RETRY_INTERVAL);
+    world_pass(&w, MSEC(500));
     T_EQ(a->user->state, USER_MATCHED);
     world_check(&w);
     T_STR(text_of(heard(a, "match-found"), "peerId"), a->user->partner_alias);
@@ -185,6 +186,202 @@ static void nobody_is_looked_at_while_at_most_one_waits(void)
     world_close(&w);
 }
 
+/* --- matching ----------------------------------------------------------------------------- */
+
+static json_t *wishes(const char *interest, const char *language)
+{
+    return json_pack("{s:[s], s:[s]}", "interests", interest, "languages", language);
+}
+
+/* Two who would meet but that the first avoids the second; so both wait. */
+static void two_wait(struct client *a, struct client *b, const char *first, const char *second)
+{
+    const char *alias = alias_make(&a->user->aliases, '!', b->user->number);
+
+    world_say(a, "find-match",
+              json_pack("{s:[s], s:[s], s:[s]}", "interests", first, "languages", "en",
+                        "avoidPeers", alias));
+    world_say(b, "find-match", wishes(second, "en"));
+    T_EQ(a->user->state, USER_WAITING);
+    T_EQ(b->user->state, USER_WAITING);
+}
+
+static void a_match_says_its_score_and_can_be_explained(void)
+{
+    world_open(&w, 0, 100);
+    struct client *a = join(), *b = join();
+    world_say(a, "find-match", wishes("chess", "de-AT"));
+    world_pass(&w, SEC(2));
+    world_say(b, "find-match", wishes("Chess", "DE"));
+    const json_t *found = heard(b, "match-found");
+    const struct match_record *record =
+        match_records_find(&lobby_waiting_room(w.lobby)->records, text_of(found, "matchId"));
+
+    T_OK(record);
+    T_EQ(record->parts.interest, match_weights_default.interest[1]);
+    T_EQ(record->parts.language, match_weights_default.language);
+    T_EQ(record->parts.region, match_weights_default.region_unknown);
+    T_EQ(record->parts.waiting, 2);
+    T_EQ(record->waited[0] + record->waited[1], SEC(2));
+    T_EQ(json_integer_value(json_object_get(found, "score")), record->parts.total);
+    T_EQ(json_integer_value(json_object_get(heard(a, "match-found"), "score")),
+         record->parts.total);
+    T_EQ(counter_get(&lobby_waiting_room(w.lobby)->score.sum), record->parts.total);
+    T_EQ(counter_get(&lobby_waiting_room(w.lobby)->wait.sum), SEC(2));
+    world_close(&w);
+}
+
+static void who_shares_more_is_met_first(void)
+{
+    world_open(&w, 0, 100);
+    struct client *a = join(), *b = join(), *c = join(), *d = join();
+    two_wait(a, b, "chess", "football");
+    T_EQ(c->user->state, USER_CONNECTED);
+    world_say(c, "find-match", wishes("football", "en"));
+    T_OK(c->user->partner == b->user);
+    world_say(d, "find-match", wishes("chess", "en"));
+    T_OK(d->user->partner == a->user);
+    world_check(&w);
+    world_close(&w);
+}
+
+static void nobody_is_offered_for_video_before_the_media_is_proved(void)
+{
+    world_open(&w, 0, 100);
+    struct client *a = join(), *b = join();
+    world_say(a, "offer", offer_of("a"));
+    world_say(a, "find-match", NULL);
+    world_say(b, "find-match", NULL);
+    T_EQ(a->user->state, USER_WAITING);
+    T_EQ(b->user->state, USER_WAITING);
+    world_check(&w);
+    user_media_listener.state(a->user, MEDIA_CONNECTED, REFUSAL_NONE);
+    T_EQ(a->user->state, USER_MATCHED);
+    T_STR(text_of(heard(b, "match-found"), "peerId"), b->user->partner_alias);
+    world_check(&w);
+    world_close(&w);
+}
+
+static void text_needs_no_media(void)
+{
+    world_open(&w, 0, 100);
+    struct client *a = join(), *b = join();
+    world_say(a, "offer", offer_of("a"));
+    world_say(a, "find-match", json_pack("{s:s}", "type", "text"));
+    world_say(b, "find-match", json_pack("{s:s}", "type", "text"));
+    T_OK(a->user->partner == b->user);
+    world_close(&w);
+}
+
+static void media_that_was_offered_for_a_match_holds_nobody_up(void)
+{
+    struct client *a, *b;
+
+    world_open(&w, 0, 100);
+    two_meet(&a, &b);
+    struct client *c = join();
+    world_say(a, "offer", offer_of("a")); /* a client that offers once it is matched */
+    world_say(c, "find-match", NULL);
+    world_say(a, "find-match", NULL);
+    T_OK(a->user->partner == c->user);
+    world_close(&w);
+}
+
+static void whose_media_failed_is_matched_all_the_same_but_not_preferred(void)
+{
+    world_open(&w, 0, 100);
+    struct client *a = join(), *b = join(), *c = join();
+    world_say(a, "offer", offer_of("a"));
+    user_media_listener.state(a->user, MEDIA_FAILED, REFUSAL_ICE_TIMEOUT);
+    T_EQ(a->user->path_quality, 0);
+    two_wait(a, b, "chess", "football");
+    world_say(c, "find-match", wishes("music", "en"));
+    T_OK(c->user->partner == b->user);
+    world_say(b, "leave-chat", NULL);
+    world_say(b, "find-match", wishes("football", "en"));
+    T_EQ(b->user->state, USER_WAITING);
+    world_say(a, "find-match", NULL);
+    T_OK(a->user->partner == b->user);
+    world_check(&w);
+    world_close(&w);
+}
+
+static void another_kind_while_waiting_is_another_queue(void)
+{
+    world_open(&w, 0, 100);
+    struct client *a = join(), *b = join();
+    world_say(a, "find-match", NULL);
+    world_say(b, "find-match", json_pack("{s:s}", "type", "text"));
+    world_check(&w);
+    const json_t *ack = world_ask(a, "find-match", json_pack("{s:s}", "type", "text"));
+    T_STR(text_of(ack, "status"), "matched");
+    world_check(&w);
+    world_close(&w);
+}
+
+static void the_place_in_the_queue_is_told(void)
+{
+    struct client *a, *b;
+
+    world_open(&w, 0, 100);
+    two_meet(&a, &b);
+    world_say(a, "leave-chat", NULL);
+    world_say(a, "find-match", NULL);
+    const json_t *ack = world_ask(b, "find-match", NULL);
+    T_EQ(json_integer_value(json_object_get(ack, "position")), 2);
+    T_OK(json_integer_value(json_object_get(ack, "estimatedWaitTime")) > 0);
+    world_close(&w);
+}
+
+static void what_is_known_of_a_path_gets_better_and_never_worse(void)
+{
+    world_open(&w, 0, 100);
+    struct client *a = join();
+    struct user *user = a->user;
+
+    T_EQ(user->path_quality, MATCH_QUALITY_UNKNOWN);
+    user_quality_hint(user, 0);
+    T_EQ(user->path_quality, MATCH_QUALITY_UNKNOWN);
+    user_quality_hint(user, 200000);
+    T_EQ(user->path_quality, 75);
+    world_say(a, "report-quality", json_pack("{s:i, s:f}", "latency", 500, "packetLoss", 0.0));
+    T_EQ(user->path_quality, 45);
+    T_EQ(user->quality, QUALITY_POOR);
+    world_say(a, "report-quality", json_pack("{s:i}", "bandwidth", 1000)); /* says nothing */
+    T_EQ(user->path_quality, 45);
+    user_media_listener.quality(user,
+                                &(struct media_quality){.rtt = 1000, .path = MEDIA_PATH_TCP});
+    T_EQ(user->path_quality, 79);
+    T_STR(text_of(heard(a, "quality"), "path"), "tcp");
+    world_say(a, "report-quality", json_pack("{s:i}", "latency", 900));
+    T_EQ(user->path_quality, 79);
+    world_check(&w);
+    world_close(&w);
+}
+
+static void a_report_of_the_client_reaches_the_partner_too(void)
+{
+    struct client *a, *b;
+
+    world_open(&w, 0, 100);
+    two_meet(&a, &b);
+    world_say(a, "report-quality", json_pack("{s:i, s:f}", "latency", 300, "packetLoss", 0.01));
+    T_STR(text_of(heard(b, "peer-quality-changed"), "quality"), "fair");
+    world_close(&w);
+}
+
+static void a_matching_that_cannot_be_is_refused(void)
+{
+    const struct lobby_host host = {0};
+    struct match_options matching = match_options_default();
+    const struct lobby_options options = {0, 100, NULL, NULL, &matching};
+    struct lobby *lobby = NULL;
+
+    matching.curve.count = 0;
+    T_EQ(lobby_create(&lobby, &host, &options), RC_BAD);
+    T_OK(!lobby);
+}
+
 /* --- media -------------------------------------------------------------------------------- */
 
 static void warm_media_is_linked_before_anybody_is_told(void)
@@ -194,6 +391,8 @@ static void warm_media_is_linked_before_anybody_is_told(void)
     world_say(a, "offer", offer_of("a"));
     world_say(b, "offer", offer_of("b"));
     T_EQ(w.links, 0);
+    user_media_listener.state(a->user, MEDIA_CONNECTED, REFUSAL_NONE);
+    user_media_listener.state(b->user, MEDIA_CONNECTED, REFUSAL_NONE);
     world_say(a, "find-match", NULL);
     world_say(b, "find-match", NULL);
     T_EQ(w.links, 1);
@@ -368,7 +567,7 @@ static void what_cannot_be_encoded_is_counted_and_not_sent(void)
 
 static void a_user_is_small(void)
 {
-    T_OK(sizeof(struct user) <= 640);
+    T_OK(sizeof(struct user) <= 400);
 }
 
 /* --- draining ----------------------------------------------------------------------------- */
@@ -408,6 +607,17 @@ static const struct t_case cases[] = {
     T_CASE(next_among_three_finds_the_third),
     T_CASE(two_alone_meet_again_after_the_cool_down),
     T_CASE(nobody_is_looked_at_while_at_most_one_waits),
+    T_CASE(a_match_says_its_score_and_can_be_explained),
+    T_CASE(who_shares_more_is_met_first),
+    T_CASE(nobody_is_offered_for_video_before_the_media_is_proved),
+    T_CASE(text_needs_no_media),
+    T_CASE(media_that_was_offered_for_a_match_holds_nobody_up),
+    T_CASE(whose_media_failed_is_matched_all_the_same_but_not_preferred),
+    T_CASE(another_kind_while_waiting_is_another_queue),
+    T_CASE(the_place_in_the_queue_is_told),
+    T_CASE(what_is_known_of_a_path_gets_better_and_never_worse),
+    T_CASE(a_report_of_the_client_reaches_the_partner_too),
+    T_CASE(a_matching_that_cannot_be_is_refused),
     T_CASE(warm_media_is_linked_before_anybody_is_told),
     T_CASE(media_that_comes_after_the_match_is_linked_when_both_have_some),
     T_CASE(lost_media_is_told_and_may_come_back),

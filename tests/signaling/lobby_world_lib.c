@@ -256,7 +256,7 @@ void world_open(struct world *world, uint32_t max_users_per_ip, uint32_t events_
                                           media_link, media_unlink, media_close};
     const struct lobby_host host = {world, world->timers, host_now, host_emit, host_ack};
     const struct lobby_options options = {max_users_per_ip, events_per_second, &world->media,
-                                          &world->ice};
+                                          &world->ice, NULL};
     MUST(lobby_create(&world->lobby, &host, &options) == RC_OK);
 }
 
@@ -310,7 +310,11 @@ static void check_client(const struct client *client)
 
     check_pair(user);
     MUST(user->state < USER_GONE);
-    MUST(user->ticket.waiting == (user->state == USER_WAITING));
+    MUST((user->seeker && user->seeker->ticket.waiting) == (user->state == USER_WAITING));
+    MUST(!user->seeker || user->seeker->user == user);
+    /* Nobody who may never be seen is with somebody who looks for video. */
+    MUST(!user->media_proving || user->state != USER_MATCHED ||
+         user->seeker->ticket.card.kind == MATCH_TEXT);
     MUST(!user->media || user->media->user == user);
     /* What the client was told is what is. */
     MUST(strcmp(client->status, user_state_name(user->state)) == 0);

@@ -40,7 +40,7 @@ each_code_is_in_one_document() {
 # Whatever a client is told by name in the sources stands in the list of what clients see.
 each_code_of_an_event_is_in_the_protocol() {
     local name code missing=0
-    for name in $(grep -ohE 'return REFUSAL_[A-Z0-9_]+' signaling/events.c signaling/chat.c \
+    for name in $(grep -ohE 'return REFUSAL_[A-Z0-9_]+' signaling/events.c signaling/search.c signaling/chat.c \
         signaling/lobby.c signaling/entrance.c signaling/user_media.c relay/relay.c relay/sdp*.c |
         sed 's/.*REFUSAL_//' | sort -u) $(grep -ohE '(= |, )REFUSAL_(SDP|ICE|DTLS)_[A-Z_]+' \
         relay/sdp*.c relay/peer.c relay/ice.c relay/dtls.c | sed 's/.*REFUSAL_//' | sort -u); do
