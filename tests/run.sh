@@ -103,6 +103,14 @@ npm_packages() {
 
 programs() { find "$1"/tests -type f -perm -u+x -name "$2" | sort; }
 
+# The test programs that can start threads: what they are linked of does.
+threaded() {
+    local t
+    for t in $(programs build '*_test'); do
+        nm -u "$t" | grep -E ' (pthread_create|usrsctp_init)' >/dev/null && echo "${t#build/}"
+    done
+}
+
 # node_tests AT_ONCE GROUP FILE...: against the server in $BUILD.
 node_tests() {
     local at_once=$1 group=$2 t
@@ -130,9 +138,10 @@ run_group() {
             start "$jobs" "asan/${t#build/asan/tests/}" 300 "$t"
         done
         ;;
-    tsan) # the programs that start threads
-        local threads='pthread_create|live_call_lib|data_hub\.h|sctp_association\.h'
-        local names=$(grep -lE "$threads" tests/*/*_test.c | sed 's/\.c$//')
+    tsan)
+        build_plain || return
+        local names
+        names=$(threaded)
         build build/tsan CONFIGURE_FLAGS="$TSAN" ${names//tests\//build/tsan/tests/} || return
         for t in $names; do start "$jobs" "tsan/${t#tests/}" 300 "build/tsan/$t"; done
         ;;
