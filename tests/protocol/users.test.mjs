@@ -58,8 +58,12 @@ for (const [version, io] of clients) {
   test(`client ${version}: a newcomer is told its session`, async () => {
     const a = await enter(io, { query: { region: "eu", userId: "u-1", latency: "40" } });
     assert.equal(a.session.userId.length, 20);
+    const [stun, turn] = a.session.iceServers;
+    assert.match(stun.urls[0], /^stun:/);
+    assert.match(turn.urls[0], /^turn:.*transport=udp$/);
+    assert.ok(turn.username.split(":")[1].startsWith(a.session.userId));
     assert.deepEqual(
-      { ...a.session, userId: "" },
+      { ...a.session, userId: "", iceServers: [] },
       {
         userId: "",
         sessionToken: null,
@@ -346,14 +350,19 @@ for (const [version, io] of clients) {
       { ok: true },
     );
     assert.deepEqual(await a.ask("report-error", { type: "camera", message: "no" }), { ok: true });
-    for (const event of ["request-turn-credentials", "reconnect-attempt", "report-user"])
+    for (const event of ["reconnect-attempt", "report-user"])
       assert.equal((await a.ask(event, {})).code, "not_available");
-    a.say("request-turn-credentials");
+    a.say("report-user");
     assert.deepEqual(await a.next("error"), {
       code: "not_available",
       message: "this server does not offer that",
-      event: "request-turn-credentials",
+      event: "report-user",
     });
+    a.say("request-turn-credentials");
+    const turn = await a.next("turn-credentials");
+    assert.match(turn.username, new RegExp(`^\\d+:${a.session.userId}`));
+    assert.ok(turn.credential.length > 20 && turn.ttl > 0);
+    assert.match(turn.uris[0], /^turn:.*transport=udp$/);
     assert.equal((await a.ask("restore-connection", { peerId: "!gone" })).reason, "gone");
     a.say("restore-connection", { peerId: "!gone" });
     assert.equal((await a.next("peer-disconnected")).reason, "gone");

@@ -86,8 +86,8 @@ start_server() {
 each_number_is_in_operations_and_no_other() {
     start_server || return 1
     curl -sf "http://127.0.0.1:$port/metrics" |
-        sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' | sort >"$folder/numbers"
-    sed -n 's/^| `\(meetopia_[a-z_]*\)`.*/\1/p' docs/operations.md | sort >"$folder/documented"
+        sed -n 's/^# TYPE \([a-z_0-9]*\) .*/\1/p' | sort >"$folder/numbers"
+    sed -n '/^| number |/,/^$/ s/^| `\([a-z_0-9]*\)`.*/\1/p' docs/operations.md | sort >"$folder/documented"
     [ -s "$folder/numbers" ] && diff "$folder/numbers" "$folder/documented"
 }
 
