@@ -1,5 +1,7 @@
 #include "turn/turn_leg.h"
 
+#include "core/tcp_liveness.h"
+
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <netinet/in.h>
@@ -22,6 +24,7 @@ void turn_leg_open(struct turn_leg *leg, struct bufferevent *bev, struct turn_le
     /* Without them it is slower, not wrong. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+    tcp_liveness_set(fd, TURN_LEG_PATIENCE, false); /* idle ones end with their allocation */
 }
 
 void turn_leg_close(struct turn_leg *leg)

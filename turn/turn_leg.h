@@ -16,6 +16,9 @@
 struct bufferevent;
 
 #define TURN_LEG_NOTSENT (16 * 1024) /* bytes that the kernel holds unsent */
+#define TURN_LEG_PATIENCE                                                                      \
+    SEC(30) /* of a client that does not acknowledge, or does not read: as long as consent to  \
+               send lasts (RFC 7675) */
 #define TURN_LEG_FEED                                                                          \
     (16 * 1024) /* bytes that the bufferevent holds, or one message if that is longer */
 
@@ -32,7 +35,8 @@ struct turn_leg {
     usec_t filled; /* when what the bufferevent holds was put there first */
 };
 
-/* Sets the socket's options. `limit` and `age`: leg_queue_init's. */
+/* Sets the socket's options; core/tcp_liveness.h's among them. `limit` and `age`:
+ * leg_queue_init's. */
 void turn_leg_open(struct turn_leg *leg, struct bufferevent *bev, struct turn_leg_stats *stats,
                    size_t limit, usec_t age);
 /* Frees what waits; the bufferevent stays the owner's. */

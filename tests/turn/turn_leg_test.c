@@ -220,9 +220,9 @@ static void before_it_goes_replies_are_handed_over_and_data_is_dropped(void)
     end();
 }
 
-static void the_socket_keeps_little_that_is_not_sent(void)
+static void the_socket_keeps_little_that_is_not_sent_and_not_for_long(void)
 {
-    int on = 0, unsent = 0;
+    int on = 0, unsent = 0, patience = 0;
     socklen_t len = sizeof(int);
 
     begin();
@@ -237,6 +237,8 @@ static void the_socket_keeps_little_that_is_not_sent(void)
     T_EQ(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, &len), 0);
     T_OK(on);
     T_EQ(unsent, TURN_LEG_NOTSENT);
+    T_EQ(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, &len), 0);
+    T_EQ(patience, TURN_LEG_PATIENCE / MSEC(1));
     turn_leg_close(&other);
     bufferevent_free(tcp);
     end();
@@ -250,6 +252,6 @@ static const struct t_case cases[] = {
     T_CASE(replies_without_end_to_a_client_that_reads_nothing_are_too_many),
     T_CASE(what_is_late_is_left_out_and_what_is_new_is_sent),
     T_CASE(before_it_goes_replies_are_handed_over_and_data_is_dropped),
-    T_CASE(the_socket_keeps_little_that_is_not_sent),
+    T_CASE(the_socket_keeps_little_that_is_not_sent_and_not_for_long),
 };
 T_MAIN(cases)
