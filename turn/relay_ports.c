@@ -3,6 +3,7 @@
 #include "core/random.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -14,6 +15,8 @@ enum { EVEN = 1, ODD = 2, BOTH = EVEN | ODD, STATES = 4 };
  * place. */
 enum { GROUPS = 4 };
 static const uint8_t group_of[STATES] = {[BOTH] = 0, [ODD] = 1, [EVEN] = 2, [0] = 3};
+
+enum { BIND_TRIES = 16 }; /* ports that other programs have are met by chance alone */
 
 /* Random numbers are made many at a time. */
 enum { RANDOM_STOCK = 64 };
@@ -142,6 +145,39 @@ void relay_ports_give(struct relay_ports *ports, uint16_t port)
     assert(!(ports->free_mask[pair] & mask) && "a port that was taken");
     set_free(ports, pair, ports->free_mask[pair] | mask);
     pthread_mutex_unlock(&ports->lock);
+}
+
+static void give_all(struct relay_ports *ports, enum relay_ports_wish wish,
+                     const uint16_t *tried, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        relay_ports_give(ports, tried[i]);
+        if (wish == RELAY_PORTS_PAIR)
+            relay_ports_give(ports, (uint16_t)(tried[i] + 1));
+    }
+}
+
+/* Ports that another program has stay taken until one is found: none is tried twice. */
+int relay_ports_bind(struct relay_ports *ports, enum relay_ports_wish wish,
+                     relay_ports_bind_fn *bind, void *arg)
+{
+    uint16_t tried[BIND_TRIES];
+    unsigned count = 0;
+    int rc = RC_AGAIN;
+
+    while (rc == RC_AGAIN && count < BIND_TRIES) {
+        const uint16_t port = relay_ports_take(ports, wish);
+
+        if (port == 0)
+            break;
+        rc = bind(arg, port);
+        if (rc != RC_OK)
+            tried[count++] = port;
+    }
+    const int saved = errno;
+    give_all(ports, wish, tried, count);
+    errno = saved;
+    return rc == RC_AGAIN ? RC_FULL : rc;
 }
 
 uint32_t relay_ports_left(struct relay_ports *ports)

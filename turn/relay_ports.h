@@ -32,6 +32,15 @@ uint16_t relay_ports_take(struct relay_ports *ports, enum relay_ports_wish wish)
 /* Gives back one port; the two of a pair come back one by one. */
 void relay_ports_give(struct relay_ports *ports, uint16_t port);
 
+/* What binds a port: RC_OK; RC_AGAIN: another program has it; RC_SYS or RC_NOMEM: no port would
+ * do. */
+typedef int relay_ports_bind_fn(void *arg, uint16_t port);
+/* Takes ports, none twice, until one can be bound. RC_OK; RC_FULL: none is free, or a dozen
+ * were another program's; else what `bind` said. Takes nothing unless RC_OK; errno is bind's.
+ */
+int relay_ports_bind(struct relay_ports *ports, enum relay_ports_wish wish,
+                     relay_ports_bind_fn *bind, void *arg);
+
 /* How many are free. */
 uint32_t relay_ports_left(struct relay_ports *ports);
 

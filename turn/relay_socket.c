@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BIND_TRIES = 16 }; /* ports that other programs have are met by chance alone */
-
 struct relay_sockets {
     struct relay_sockets_options options;
     struct relay_sockets_stats stats;
@@ -122,49 +120,25 @@ void relay_socket_close(struct relay_sockets *sockets, struct turn_relay *relay)
 /* --- opening
  * ------------------------------------------------------------------------------------ */
 
-static int open_ports(struct relay_sockets *sockets, const struct relay_address *address,
-                      uint16_t port, struct turn_relay **relay, struct turn_relay **next)
-{
-    int rc = make_relay(sockets, address, port, relay);
+/* What relay_socket_open was asked for, and what it has. */
+struct opening {
+    struct relay_sockets *sockets;
+    const struct relay_address *address;
+    struct turn_relay *relay, *next; /* next: of a pair */
+    bool pair;
+};
 
-    if (rc != RC_OK || !next)
+static int open_ports(void *arg, uint16_t port)
+{
+    struct opening *opening = arg;
+    int rc = make_relay(opening->sockets, opening->address, port, &opening->relay);
+
+    if (rc != RC_OK || !opening->pair)
         return rc;
-    rc = make_relay(sockets, address, (uint16_t)(port + 1), next);
+    rc = make_relay(opening->sockets, opening->address, (uint16_t)(port + 1), &opening->next);
     if (rc != RC_OK)
-        unmake_relay(sockets, *relay);
+        unmake_relay(opening->sockets, opening->relay);
     return rc;
-}
-
-static void give_ports(const struct relay_address *address, uint16_t port, bool pair)
-{
-    relay_ports_give(address->ports, port);
-    if (pair)
-        relay_ports_give(address->ports, (uint16_t)(port + 1));
-}
-
-/* Ports that another program has stay taken until one is found: none is tried twice. */
-static int open_any(struct relay_sockets *sockets, const struct relay_address *address,
-                    enum relay_ports_wish wish, struct turn_relay **relay,
-                    struct turn_relay **next)
-{
-    uint16_t tried[BIND_TRIES];
-    unsigned count = 0;
-    int rc = RC_AGAIN;
-
-    while (rc == RC_AGAIN && count < BIND_TRIES) {
-        const uint16_t port = relay_ports_take(address->ports, wish);
-
-        if (port == 0)
-            break;
-        rc = open_ports(sockets, address, port, relay, next);
-        if (rc != RC_OK)
-            tried[count++] = port;
-    }
-    const int saved = errno;
-    while (count > 0)
-        give_ports(address, tried[--count], next != NULL);
-    errno = saved;
-    return rc == RC_AGAIN ? RC_FULL : rc;
 }
 
 int relay_socket_open(struct relay_sockets *sockets, sa_family_t family, bool even,
@@ -176,20 +150,20 @@ int relay_socket_open(struct relay_sockets *sockets, sa_family_t family, bool ev
     const enum relay_ports_wish wish = next   ? RELAY_PORTS_PAIR
                                        : even ? RELAY_PORTS_EVEN
                                               : RELAY_PORTS_ANY;
-    struct turn_relay *opened, *above;
+    struct opening opening = {.sockets = sockets, .address = address, .pair = next};
 
     if (!address)
         return RC_BAD;
-    const int rc = open_any(sockets, address, wish, &opened, next ? &above : NULL);
+    const int rc = relay_ports_bind(address->ports, wish, open_ports, &opening);
     if (rc != RC_OK) {
         counter_add(&sockets->stats.ports_exhausted, rc == RC_FULL);
         return rc;
     }
-    opened->owner = owner;
-    *relay = opened;
-    *told = relay_socket_told(opened);
+    opening.relay->owner = owner;
+    *relay = opening.relay;
+    *told = relay_socket_told(opening.relay);
     if (next)
-        *next = above;
+        *next = opening.next;
     return RC_OK;
 }
 

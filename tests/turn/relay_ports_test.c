@@ -214,6 +214,68 @@ static void threads_never_share_a_port(void)
     relay_ports_free(ports);
 }
 
+/* What binds ports here: those up to `theirs` are another program's. */
+static struct {
+    uint16_t theirs, bound;
+    unsigned calls;
+    int failure;
+} binder;
+
+static int bind_port(void *arg, uint16_t port)
+{
+    T_OK(arg == &binder);
+    T_OK(!taken[port]); /* none is tried twice */
+    taken[port] = true;
+    binder.calls++;
+    if (binder.failure)
+        return binder.failure;
+    binder.bound = port;
+    return port <= binder.theirs ? RC_AGAIN : RC_OK;
+}
+
+static int bind_any(uint16_t theirs, enum relay_ports_wish wish, int failure)
+{
+    memset(taken, 0, sizeof taken);
+    memset(&binder, 0, sizeof binder);
+    binder.theirs = theirs;
+    binder.failure = failure;
+    return relay_ports_bind(ports, wish, bind_port, &binder);
+}
+
+static void ports_that_cannot_be_bound_are_passed_over_and_given_back(void)
+{
+    open_pool(60000, 60007);
+    for (int i = 0; i < 50; i++) {
+        T_EQ(bind_any(60006, RELAY_PORTS_ANY, 0), RC_OK);
+        T_EQ(binder.bound, 60007);
+        T_EQ(relay_ports_left(ports), 7);
+        relay_ports_give(ports, 60007);
+        T_EQ(bind_any(60005, RELAY_PORTS_PAIR, 0), RC_OK);
+        T_EQ(binder.bound, 60006);
+        T_EQ(relay_ports_left(ports), 6);
+        relay_ports_give(ports, 60006);
+        relay_ports_give(ports, 60007);
+    }
+    relay_ports_free(ports);
+}
+
+static void it_is_told_when_none_can_be_bound(void)
+{
+    open_pool(60000, 60007);
+    T_EQ(bind_any(60007, RELAY_PORTS_ANY, 0), RC_FULL);
+    T_EQ(binder.calls, 8);
+    T_EQ(bind_any(60007, RELAY_PORTS_PAIR, 0), RC_FULL);
+    T_EQ(bind_any(0, RELAY_PORTS_ANY, RC_SYS), RC_SYS);
+    T_EQ(binder.calls, 1);
+    T_EQ(relay_ports_left(ports), 8);
+    relay_ports_free(ports);
+    open_pool(1, 65535);
+    T_EQ(bind_any(65535, RELAY_PORTS_ANY, 0), RC_FULL);
+    T_OK(binder.calls < 100); /* in bounded time */
+    T_EQ(relay_ports_left(ports), 65535);
+    relay_ports_free(ports);
+}
+
 static const struct t_case cases[] = {
     T_CASE(a_range_that_is_none_is_refused),
     T_CASE(every_port_of_the_range_is_given_out_once),
@@ -224,5 +286,7 @@ static const struct t_case cases[] = {
     T_CASE(every_free_port_is_as_likely_as_any_other),
     T_CASE(two_pools_do_not_draw_the_same),
     T_CASE(threads_never_share_a_port),
+    T_CASE(ports_that_cannot_be_bound_are_passed_over_and_given_back),
+    T_CASE(it_is_told_when_none_can_be_bound),
 };
 T_MAIN(cases)
