@@ -118,25 +118,46 @@ struct turn_meter {
     uint64_t spent; /* byte-microseconds that the bucket lacks */
 };
 
+static inline void turn_meter_refill(struct turn_meter *meter, uint64_t bytes_second,
+                                     usec_t now)
+{
+    const usec_t elapsed = now > meter->last ? now - meter->last : 0;
+
+    if (elapsed == 0)
+        return;
+    meter->last = now;
+    meter->spent =
+        elapsed > meter->spent / bytes_second ? 0 : meter->spent - elapsed * bytes_second;
+}
+
 /* May `bytes` more pass? Then they are counted. False: drop the packet. A packet larger than a
  * second's worth passes when the bucket is full. `bytes_second` is at most TURN_BPS_MAX. */
 static inline bool turn_meter_pass(struct turn_meter *meter, uint64_t bytes_second,
                                    size_t bytes, usec_t now)
 {
     const uint64_t second = bytes_second * SEC(1), more = (uint64_t)bytes * SEC(1);
-    const usec_t elapsed = now > meter->last ? now - meter->last : 0;
 
     if (bytes_second == 0)
         return true;
-    if (elapsed > 0) {
-        meter->last = now;
-        meter->spent =
-            elapsed > meter->spent / bytes_second ? 0 : meter->spent - elapsed * bytes_second;
-    }
+    turn_meter_refill(meter, bytes_second, now);
     if (meter->spent > 0 && (meter->spent > second || more > second - meter->spent))
         return false;
     meter->spent += more;
     return true;
+}
+
+/* For streams, of which nothing may be dropped: `bytes` have passed, at most 2^20. Returns how
+ * long to wait before more do; 0 while the bucket is not empty. */
+static inline usec_t turn_meter_charge(struct turn_meter *meter, uint64_t bytes_second,
+                                       size_t bytes, usec_t now)
+{
+    const uint64_t second = bytes_second * SEC(1);
+
+    if (bytes_second == 0)
+        return 0;
+    turn_meter_refill(meter, bytes_second, now);
+    meter->spent += (uint64_t)bytes * SEC(1);
+    return meter->spent > second ? (meter->spent - second) / bytes_second + 1 : 0;
 }
 
 /* --- lifetimes --------------------------------------------------------------------------- */

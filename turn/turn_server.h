@@ -60,7 +60,8 @@ enum turn_send_flags { TURN_SEND_DONT_FRAGMENT = 1 };
 /* The world outside. Every span is borrowed for the call, but for `data` of to_client, to_peer
  * and to_media: that lies inside the buffer that the glue handed in, and the glue knows how
  * long it lives (until its flush). `head` never does: at most TURN_HEADROOM bytes to copy. No
- * function may call back into the server, but peer_connect and to_media (see there). */
+ * function may call back into the server, but peer_connect, peer_bind and to_media (see there).
+ */
 struct turn_output {
     void *arg;
     /* head and data are one message (head: 4 bytes of ChannelData, or a STUN message up to
@@ -96,8 +97,9 @@ struct turn_output {
     int (*peer_connect)(void *arg, struct turn_relay *relay, const struct address *peer,
                         uint32_t id);
     /* The client's data connection and the peer's are one from now on; the glue carries the
-     * bytes, those that came from the peer before included, and closes both when one closes
-     * (then turn_server_peer_closed). */
+     * bytes, those that came from the peer before included, and closes both when both have
+     * ended or one broke (then turn_server_peer_closed, inside this call where the data
+     * connection is gone already). */
     void (*peer_bind)(void *arg, uint32_t id, const struct turn_client *data_connection);
     /* Closes the peer's connection, and the client's data connection if there is one. */
     void (*peer_close)(void *arg, uint32_t id);
@@ -182,6 +184,10 @@ void turn_server_peer_connected(struct turn_server *server, uint32_t id, bool ok
 uint32_t turn_server_peer_arrived(struct turn_server *server,
                                   struct turn_allocation *allocation,
                                   const struct address *peer, usec_t now);
+/* Bytes were carried from one side of a peer connection to the other: counted. Returns how long
+ * the glue must wait before it reads more of that side, for the rate of the allocation. */
+usec_t turn_server_peer_carried(struct turn_server *server, uint32_t id, bool from_client,
+                                size_t bytes, usec_t now);
 /* Either side of a peer connection closed, and the glue has closed the other one. */
 void turn_server_peer_closed(struct turn_server *server, uint32_t id, usec_t now);
 

@@ -241,6 +241,37 @@ void tcp_relay_connection_bind(struct turn_request *r)
     server->out.peer_bind(server->out.arg, c->id, r->from);
 }
 
+/* --- bytes -----------------------------------------------------------------------------------
+ */
+
+usec_t turn_server_peer_carried(struct turn_server *server, uint32_t id, bool from_client,
+                                size_t bytes, usec_t now)
+{
+    const struct tcp_connection *c = find(server, id);
+    struct turn_counters *counters = &server->counters;
+
+    if (!c)
+        return 0;
+    struct turn_allocation *a = c->allocation;
+    counter_add(&counters->turn_packet_processed, 1);
+    if (from_client) {
+        counter_add(&counters->turn_total_traffic_rcvp, 1);
+        counter_add(&counters->turn_total_traffic_rcvb, bytes);
+        counter_add(&counters->turn_total_traffic_peer_sentp, 1);
+        counter_add(&counters->turn_total_traffic_peer_sentb, bytes);
+    } else {
+        counter_add(&counters->turn_total_traffic_peer_rcvp, 1);
+        counter_add(&counters->turn_total_traffic_peer_rcvb, bytes);
+        counter_add(&counters->turn_total_traffic_sentp, 1);
+        counter_add(&counters->turn_total_traffic_sentb, bytes);
+    }
+    return turn_meter_charge(from_client ? &a->from_client : &a->from_peers,
+                             a->grant.bytes_second, bytes, now);
+}
+
+/* --- the end ---------------------------------------------------------------------------------
+ */
+
 void turn_server_peer_closed(struct turn_server *server, uint32_t id, usec_t now)
 {
     struct tcp_connection *c = find(server, id);

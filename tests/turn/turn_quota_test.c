@@ -221,6 +221,32 @@ static void a_clock_that_stands_or_goes_back_gives_nothing(void)
     T_OK(turn_meter_pass(&meter, 100, 100, SEC(6)));
 }
 
+static void a_stream_waits_for_as_long_as_it_was_too_fast(void)
+{
+    struct turn_meter meter = {0};
+    usec_t now = SEC(100);
+
+    T_EQ(turn_meter_charge(&meter, 0, 1 << 20, now), 0);
+    T_EQ(turn_meter_charge(&meter, 1000, 1000, now), 0); /* a second's worth at once */
+    T_EQ(turn_meter_charge(&meter, 1000, 500, now), MSEC(500) + 1);
+    T_EQ(turn_meter_charge(&meter, 1000, 500, now + MSEC(250)), MSEC(750) + 1);
+    T_EQ(turn_meter_charge(&meter, 1000, 1, now + SEC(10)), 0);
+    T_EQ(turn_meter_charge(&meter, TURN_BPS_MAX, 1 << 20, now + SEC(10)), 0);
+}
+
+static void a_stream_that_obeys_has_its_rate(void)
+{
+    struct turn_meter meter = {0};
+    usec_t now = SEC(100);
+    uint64_t bytes = 0;
+
+    while (now < SEC(200)) {
+        bytes += 16384;
+        now += turn_meter_charge(&meter, 10000, 16384, now);
+    }
+    T_OK(bytes >= 1000000 && bytes <= 1000000 + 10000 + 2 * 16384);
+}
+
 static const struct t_case cases[] = {
     T_CASE(a_user_has_so_many_allocations_and_gets_them_back),
     T_CASE(all_users_together_have_a_limit),
@@ -231,5 +257,7 @@ static const struct t_case cases[] = {
     T_CASE(a_meter_lets_through_its_rate_and_one_second_more),
     T_CASE(a_packet_larger_than_a_second_passes_when_the_bucket_is_full),
     T_CASE(a_clock_that_stands_or_goes_back_gives_nothing),
+    T_CASE(a_stream_waits_for_as_long_as_it_was_too_fast),
+    T_CASE(a_stream_that_obeys_has_its_rate),
 };
 T_MAIN(cases)

@@ -289,6 +289,32 @@ static void it_has_no_channels_and_no_indications(void)
     turn_world_close(&w);
 }
 
+static void bytes_that_are_carried_are_counted_and_held_to_the_rate(void)
+{
+    turn_world_init(&w);
+    w.options.tcp_relay = true;
+    w.policy_options.max_bps = 1000;
+    turn_world_open(&w);
+    const struct turn_counters *n = turn_server_counters(w.server);
+    tester_init_stream(&alice, &w, "192.0.2.1:4000", TURN_TCP, 1);
+    T_EQ(allocate_tcp(&alice), 0);
+    w.connect_at_once = true;
+    T_EQ(connect_to(&alice, WORLD_PEER), 0);
+    const uint32_t id = w.tcp[0].id;
+    const uint64_t from_client = counter_get(&n->turn_total_traffic_rcvb),
+                   to_client = counter_get(&n->turn_total_traffic_sentb);
+
+    T_EQ(turn_server_peer_carried(w.server, id, true, 1000, w.now), 0);
+    T_EQ(turn_server_peer_carried(w.server, id, true, 1000, w.now), SEC(1) + 1);
+    T_EQ(turn_server_peer_carried(w.server, id, false, 600, w.now), 0);
+    T_EQ(counter_get(&n->turn_total_traffic_rcvb) - from_client, 2000);
+    T_EQ(counter_get(&n->turn_total_traffic_peer_sentb), 2000);
+    T_EQ(counter_get(&n->turn_total_traffic_sentb) - to_client, 600);
+    T_EQ(counter_get(&n->turn_total_traffic_peer_rcvb), 600);
+    T_EQ(turn_server_peer_carried(w.server, id + 1, true, 1000, w.now), 0);
+    turn_world_close(&w);
+}
+
 static const struct t_case cases[] = {
     T_CASE(a_connect_is_answered_when_the_peer_is_there),
     T_CASE(a_connect_that_fails_or_takes_too_long_is_answered_447),
@@ -302,5 +328,6 @@ static const struct t_case cases[] = {
     T_CASE(an_allocation_has_so_many_connections),
     T_CASE(they_end_with_their_allocation),
     T_CASE(it_has_no_channels_and_no_indications),
+    T_CASE(bytes_that_are_carried_are_counted_and_held_to_the_rate),
 };
 T_MAIN(cases)
