@@ -1,6 +1,8 @@
 /*
  * turn/turn_relay.h - one socket of a set of relays. The inside of turn/relay_socket.h, for
- * turn/relay_receiver.c and turn/relay_sender.c alone.
+ * turn/relay_receiver.c and turn/relay_sender.c; and the head of a relay of turn/relay_tcp.h,
+ * which uses what every relay has: for turn/turn_worker.c, which keeps both, to tell them
+ * apart.
  */
 #ifndef TURN_TURN_RELAY_H
 #define TURN_TURN_RELAY_H
@@ -13,6 +15,7 @@ struct turn_relay {
     int fd; /* owned; -1: closed, and freed when its handler returns */
     sa_family_t family;
     uint16_t port;
+    bool tcp;                /* one of turn/relay_tcp.h */
     bool dont_fragment;      /* what the socket is set to now */
     in_port_t too_long_port; /* of whom the kernel last refused a datagram for its length */
     uint16_t first, last, gathered;      /* packets that wait in the sender, if it is dirty */
