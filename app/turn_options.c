@@ -34,6 +34,7 @@ static void read_server(struct turn_server_options *out, const struct settings *
         .no_udp_relay = s->no_udp_relay,
         .fingerprint = s->fingerprint,
         .mobility = s->mobility,
+        .tcp_relay = !s->no_tcp_relay,
         .permission_lifetime = s->permission_lifetime,
         .channel_lifetime = s->channel_lifetime,
         .unauthorized_rate = (uint32_t)s->unauthorized_ratelimit_rps,

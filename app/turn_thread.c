@@ -157,6 +157,14 @@ static void tcp_close(void *arg, const struct turn_client *client)
     turn_tcp_close_client(thread->tcp, client);
 }
 
+static int tcp_detach(void *arg, const struct turn_client *client, turn_tcp_taker *taker,
+                      void *taker_arg)
+{
+    const struct turn_thread *thread = arg;
+
+    return turn_tcp_detach(thread->tcp, client, taker, taker_arg);
+}
+
 static void accept_stream(void *arg, struct listener *listener, struct bufferevent *connection,
                           const struct address *from, bool tls)
 {
@@ -192,8 +200,10 @@ static int make_dtls(struct turn_thread *thread, SSL_CTX *tls)
     const int rc =
         turn_dtls_create(&thread->dtls, &options, tls, loop_now(thread->options.loop));
     if (rc == RC_OK)
-        turn_worker_set_dtls(thread->turn, &(struct turn_carrier){thread, dtls_to_client,
-                                                                  dtls_close, dtls_input});
+        turn_worker_set_dtls(thread->turn, &(struct turn_carrier){.arg = thread,
+                                                                  .to_client = dtls_to_client,
+                                                                  .close = dtls_close,
+                                                                  .input = dtls_input});
     return rc;
 }
 
@@ -206,8 +216,10 @@ static int make_tcp(struct turn_thread *thread)
 
     const int rc = turn_tcp_create(&thread->tcp, &options);
     if (rc == RC_OK)
-        turn_worker_set_stream(thread->turn,
-                               &(struct turn_carrier){thread, tcp_to_client, tcp_close, NULL});
+        turn_worker_set_stream(thread->turn, &(struct turn_carrier){.arg = thread,
+                                                                    .to_client = tcp_to_client,
+                                                                    .close = tcp_close,
+                                                                    .detach = tcp_detach});
     return rc;
 }
 

@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "core/metrics.h"
 #include "core/refusal.h"
+#include "turn/turn_relay.h"
 
 #include <stdlib.h>
 
@@ -12,10 +13,12 @@ struct turn_worker {
     struct turn_worker_options options;
     struct turn_server *server;    /* owned */
     struct relay_sockets *sockets; /* owned; NULL: no relays */
+    struct relay_tcp *tcp;         /* owned; NULL: none of RFC 6062 */
     const struct address *local;   /* where the message that is handled came in */
 };
 
-/* --- what the server wants ------------------------------------------------------------------ */
+/* --- what the server wants ------------------------------------------------------------------
+ */
 
 static const struct turn_carrier *carrier_of(const struct turn_worker *worker,
                                              const struct turn_client *client)
@@ -73,7 +76,11 @@ static int relay_open(void *arg, struct turn_allocation *owner,
 {
     struct turn_worker *worker = arg;
 
-    if (!worker->sockets || wish->tcp)
+    if (wish->tcp)
+        return worker->tcp ? relay_tcp_open(worker->tcp, wish->family, worker->local, owner,
+                                            relay, relayed)
+                           : RC_BAD;
+    if (!worker->sockets)
         return RC_BAD;
     return relay_socket_open(worker->sockets, wish->family, wish->port != TURN_PORT_ANY,
                              worker->local, owner, relay, relayed,
@@ -92,33 +99,76 @@ static void relay_close(void *arg, struct turn_relay *relay)
 {
     const struct turn_worker *worker = arg;
 
-    relay_socket_close(worker->sockets, relay);
+    if (relay->tcp)
+        relay_tcp_close(worker->tcp, relay);
+    else
+        relay_socket_close(worker->sockets, relay);
 }
+
+/* --- connections with peers (RFC 6062)
+ * -------------------------------------------------------- */
 
 static int peer_connect(void *arg, struct turn_relay *relay, const struct address *peer,
                         uint32_t id)
 {
-    (void)arg;
-    (void)relay;
-    (void)peer;
-    (void)id;
-    return RC_BAD;
-}
+    const struct turn_worker *worker = arg;
 
-static void peer_bind(void *arg, uint32_t id, const struct turn_client *data_connection)
-{
-    (void)arg;
-    (void)id;
-    (void)data_connection;
+    return relay_tcp_connect(worker->tcp, relay, peer, id);
 }
 
 static void peer_close(void *arg, uint32_t id)
 {
-    (void)arg;
-    (void)id;
+    const struct turn_worker *worker = arg;
+
+    relay_tcp_hang_up(worker->tcp, id);
 }
 
-/* --- what the relays tell --------------------------------------------------------------------- */
+static void peer_bind(void *arg, uint32_t id, const struct turn_client *data_connection)
+{
+    struct turn_worker *worker = arg;
+    const struct turn_carrier *stream = &worker->options.stream;
+    struct relay_tcp_peer *peer = relay_tcp_expect(worker->tcp, id);
+
+    if (peer && stream->detach &&
+        stream->detach(stream->arg, data_connection, relay_tcp_take, peer) == RC_OK)
+        return;
+    relay_tcp_hang_up(worker->tcp, id);
+    turn_server_peer_closed(worker->server, id, loop_now(worker->options.loop));
+}
+
+static void on_connected(void *arg, uint32_t id, bool ok, usec_t now)
+{
+    const struct turn_worker *worker = arg;
+
+    turn_server_peer_connected(worker->server, id, ok, now);
+}
+
+static uint32_t on_arrived(void *arg, struct turn_allocation *owner, const struct address *peer,
+                           usec_t now)
+{
+    const struct turn_worker *worker = arg;
+
+    return turn_server_peer_arrived(worker->server, owner, peer, now);
+}
+
+static usec_t on_carried(void *arg, uint32_t id, enum tcp_pipe_way way, size_t bytes,
+                         usec_t now)
+{
+    const struct turn_worker *worker = arg;
+
+    return turn_server_peer_carried(worker->server, id, way == TCP_PIPE_FROM_CLIENT, bytes,
+                                    now);
+}
+
+static void on_closed(void *arg, uint32_t id, usec_t now)
+{
+    const struct turn_worker *worker = arg;
+
+    turn_server_peer_closed(worker->server, id, now);
+}
+
+/* --- what the relays tell
+ * --------------------------------------------------------------------- */
 
 static void on_datagram(void *arg, struct turn_allocation *owner, const struct address *peer,
                         struct span data, usec_t now)
@@ -148,7 +198,8 @@ static void on_flush(void *arg, usec_t now)
     flush_wire(arg);
 }
 
-/* --- what comes in ---------------------------------------------------------------------------- */
+/* --- what comes in
+ * ---------------------------------------------------------------------------- */
 
 void turn_worker_flush(struct turn_worker *worker, usec_t now)
 {
@@ -220,21 +271,28 @@ bool turn_worker_from_media(struct turn_worker *worker, const struct address *re
     return owner != NULL;
 }
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life
+ * ---------------------------------------------------------------------------------------- */
 
 static int make_sockets(struct turn_worker *worker)
 {
     const struct turn_worker_options *options = &worker->options;
+    const struct relay_sockets_options udp = {
+        .loop = options->loop,
+        .addresses = options->addresses,
+        .events = {worker, on_datagram, on_icmp, on_flush},
+        .buffer_bytes = options->relay_buffer_bytes,
+    };
+    const struct relay_tcp_options tcp = {
+        .loop = options->loop,
+        .addresses = options->addresses,
+        .events = {worker, on_connected, on_arrived, on_carried, on_closed},
+    };
 
     if (!options->addresses)
         return RC_OK;
-    return relay_sockets_create(&worker->sockets,
-                                &(struct relay_sockets_options){
-                                    .loop = options->loop,
-                                    .addresses = options->addresses,
-                                    .events = {worker, on_datagram, on_icmp, on_flush},
-                                    .buffer_bytes = options->relay_buffer_bytes,
-                                });
+    const int rc = relay_sockets_create(&worker->sockets, &udp);
+    return rc == RC_OK && options->server.tcp_relay ? relay_tcp_create(&worker->tcp, &tcp) : rc;
 }
 
 static int make_server(struct turn_worker *worker)
@@ -283,9 +341,13 @@ void turn_worker_free(struct turn_worker *worker)
     if (worker->server)
         metrics_remove(turn_server_counters(worker->server), sizeof(struct turn_counters));
     if (worker->sockets)
-        metrics_remove(relay_sockets_stats(worker->sockets), sizeof(struct relay_sockets_stats));
+        metrics_remove(relay_sockets_stats(worker->sockets),
+                       sizeof(struct relay_sockets_stats));
+    if (worker->tcp)
+        metrics_remove(relay_tcp_stats(worker->tcp), sizeof(struct relay_tcp_stats));
     turn_server_free(worker->server);
     relay_sockets_free(worker->sockets);
+    relay_tcp_free(worker->tcp);
     free(worker);
 }
 
@@ -309,38 +371,85 @@ struct relay_sockets_stats *turn_worker_relay_stats(struct turn_worker *worker)
     return worker->sockets ? relay_sockets_stats(worker->sockets) : NULL;
 }
 
-/* --- numbers ------------------------------------------------------------------------------------ */
-
-static int register_relays(struct relay_sockets_stats *s)
+struct relay_tcp *turn_worker_tcp(struct turn_worker *worker)
 {
-    const struct {
-        const char *name, *labels, *help;
-        enum metric_kind kind;
-        struct counter *value;
-    } rows[] = {
-        {"turn_relay_sockets", "", "Open relayed addresses", METRIC_GAUGE, &s->open},
-        {"turn_relay_calls_total", "direction=\"in\"", "System calls on relay sockets", METRIC_COUNTER, &s->calls_in},
-        {"turn_relay_calls_total", "direction=\"out\"", "System calls on relay sockets", METRIC_COUNTER, &s->calls_out},
-        {"turn_relay_packets_total", "direction=\"in\"", "Datagrams of relay sockets", METRIC_COUNTER, &s->packets_in},
-        {"turn_relay_packets_total", "direction=\"out\"", "Datagrams of relay sockets", METRIC_COUNTER, &s->packets_out},
-        {"turn_relay_icmp_total", "", "ICMP errors about datagrams to peers", METRIC_COUNTER, &s->icmp},
-        {"turn_relay_ports_exhausted_total", "", "Allocations for which no relay port was free", METRIC_COUNTER, &s->ports_exhausted},
-        {"turn_relay_dropped_total", "why=\"oversize\"", "Datagrams lost at relay sockets", METRIC_COUNTER, &s->dropped_oversize},
-        {"turn_relay_dropped_total", "why=\"full\"", "Datagrams lost at relay sockets", METRIC_COUNTER, &s->dropped_full},
-        {"turn_relay_dropped_total", "why=\"send_error\"", "Datagrams lost at relay sockets", METRIC_COUNTER, &s->send_errors},
-    };
+    return worker->tcp;
+}
+
+/* --- numbers
+ * ------------------------------------------------------------------------------------ */
+
+struct row {
+    const char *name, *labels, *help;
+    enum metric_kind kind;
+    struct counter *value;
+};
+
+static int add_rows(const struct row *rows, size_t count)
+{
     int rc = RC_OK;
 
-    for (size_t i = 0; rc == RC_OK && i < ARRAY_LEN(rows); i++)
+    for (size_t i = 0; rc == RC_OK && i < count; i++)
         rc = metrics_add(rows[i].name, rows[i].labels, rows[i].help, rows[i].kind,
                          rows[i].value);
     return rc;
 }
 
+static int register_relays(struct relay_sockets_stats *s)
+{
+    const struct row rows[] = {
+        {"turn_relay_sockets", "", "Open relayed addresses", METRIC_GAUGE, &s->open},
+        {"turn_relay_calls_total", "direction=\"in\"", "System calls on relay sockets",
+         METRIC_COUNTER, &s->calls_in},
+        {"turn_relay_calls_total", "direction=\"out\"", "System calls on relay sockets",
+         METRIC_COUNTER, &s->calls_out},
+        {"turn_relay_packets_total", "direction=\"in\"", "Datagrams of relay sockets",
+         METRIC_COUNTER, &s->packets_in},
+        {"turn_relay_packets_total", "direction=\"out\"", "Datagrams of relay sockets",
+         METRIC_COUNTER, &s->packets_out},
+        {"turn_relay_icmp_total", "", "ICMP errors about datagrams to peers", METRIC_COUNTER,
+         &s->icmp},
+        {"turn_relay_ports_exhausted_total", "", "Allocations for which no relay port was free",
+         METRIC_COUNTER, &s->ports_exhausted},
+        {"turn_relay_dropped_total", "why=\"oversize\"", "Datagrams lost at relay sockets",
+         METRIC_COUNTER, &s->dropped_oversize},
+        {"turn_relay_dropped_total", "why=\"full\"", "Datagrams lost at relay sockets",
+         METRIC_COUNTER, &s->dropped_full},
+        {"turn_relay_dropped_total", "why=\"send_error\"", "Datagrams lost at relay sockets",
+         METRIC_COUNTER, &s->send_errors},
+    };
+
+    return add_rows(rows, ARRAY_LEN(rows));
+}
+
+static int register_tcp(struct relay_tcp_stats *s)
+{
+    const struct row rows[] = {
+        {"turn_tcp_relays", "", "Relayed addresses that listen for TCP (RFC 6062)",
+         METRIC_GAUGE, &s->open},
+        {"turn_tcp_peers", "", "TCP connections with peers", METRIC_GAUGE, &s->connections},
+        {"turn_tcp_peers_total", "how=\"connected\"", "TCP connections to peers and from them",
+         METRIC_COUNTER, &s->connects},
+        {"turn_tcp_peers_total", "how=\"failed\"", "TCP connections to peers and from them",
+         METRIC_COUNTER, &s->connects_failed},
+        {"turn_tcp_peers_total", "how=\"accepted\"", "TCP connections to peers and from them",
+         METRIC_COUNTER, &s->accepted},
+        {"turn_tcp_peers_total", "how=\"refused\"", "TCP connections to peers and from them",
+         METRIC_COUNTER, &s->accepted_refused},
+        {"turn_relay_ports_exhausted_total", "", "Allocations for which no relay port was free",
+         METRIC_COUNTER, &s->ports_exhausted},
+    };
+
+    return add_rows(rows, ARRAY_LEN(rows));
+}
+
 int turn_worker_register_metrics(struct turn_worker *worker, const char *realm)
 {
-    const int rc = turn_counters_register(turn_server_counters(worker->server), realm);
+    int rc = turn_counters_register(turn_server_counters(worker->server), realm);
 
-    return rc == RC_OK && worker->sockets ? register_relays(relay_sockets_stats(worker->sockets))
-                                          : rc;
+    if (rc == RC_OK && worker->sockets)
+        rc = register_relays(relay_sockets_stats(worker->sockets));
+    if (rc == RC_OK && worker->tcp)
+        rc = register_tcp(relay_tcp_stats(worker->tcp));
+    return rc;
 }
