@@ -162,21 +162,6 @@ static void on_receive(void *arg, struct udp_datagram *batch, size_t count, usec
     media_input(worker->media, batch, count, now);
 }
 
-static void flush_all(struct worker *worker, usec_t now)
-{
-    media_flush(worker->media, now);
-    if (worker->guest.idle)
-        worker->guest.idle(worker->guest.arg, now);
-    flush_chunks(worker);
-}
-
-static void on_idle(void *arg, usec_t now)
-{
-    const struct inlet *inlet = arg;
-
-    flush_all(inlet->worker, now);
-}
-
 static struct udp_port *port_for(const struct worker *worker, const struct address *local)
 {
     if (worker->media_inlets > 1)
@@ -210,6 +195,22 @@ static void flush_ports(void *arg)
     for (size_t i = 0; i < worker->inlets; i++)
         udp_port_flush(worker->inlet[i].port);
     ice_streams_flush(worker->streams);
+}
+
+static void flush_all(struct worker *worker, usec_t now)
+{
+    media_flush(worker->media, now);
+    if (worker->guest.idle)
+        worker->guest.idle(worker->guest.arg, now);
+    flush_chunks(worker);
+    flush_ports(worker); /* what came in by one may be answered by another */
+}
+
+static void on_idle(void *arg, usec_t now)
+{
+    const struct inlet *inlet = arg;
+
+    flush_all(inlet->worker, now);
 }
 
 static void flush_later(void *arg)

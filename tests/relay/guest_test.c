@@ -10,7 +10,7 @@
 enum { WAIT_SECONDS = 10 };
 
 /* The guest counts, sends back all but commands, and does what a command says. */
-enum command { ECHO = 0x40, SPLICE = 0x41 };
+enum command { ECHO = 0x40, SPLICE = 0x41, ELSEWHERE = 0x42 };
 
 static struct {
     struct loop *control;
@@ -20,9 +20,10 @@ static struct {
     int fd;
     _Atomic unsigned inputs, datagrams, idles, closes;
     pthread_mutex_t lock;
-    struct address client;  /* who sent last */
-    struct address local;   /* where it came in; under the lock */
-    struct address relayed; /* what the guest takes */
+    struct address client;    /* who sent last */
+    struct address local;     /* where it came in; under the lock */
+    struct address relayed;   /* what the guest takes */
+    struct address elsewhere; /* another socket of the worker's */
     bool refuse;
 } world;
 
@@ -63,6 +64,9 @@ static void on_input(void *arg, struct udp_datagram *batch, size_t count, usec_t
         pthread_mutex_unlock(&world.lock);
         if (batch[i].len > 4 && batch[i].data[0] == SPLICE)
             splice(&batch[i], now);
+        else if (batch[i].data[0] == ELSEWHERE)
+            worker_send(world.worker, &batch[i].from, &world.elsewhere,
+                        &(struct udp_parts){.head = {head, 4}});
         else
             worker_send(world.worker, &batch[i].from, &batch[i].local,
                         &(struct udp_parts){{head, 4}, {batch[i].data, batch[i].len}, 1});
@@ -280,19 +284,26 @@ static void an_answer_leaves_from_the_address_that_was_asked(void)
 }
 
 /* Another port of this test's own: whoever has a free one may lose it again, so it is tried. */
+/* This IP with a port that is free at this moment. */
+static struct address free_address(const char *ip)
+{
+    const int probe = socket(AF_INET, SOCK_DGRAM, 0);
+    struct address a = at(ip);
+    socklen_t len = sizeof a;
+
+    T_EQ(bind(probe, &a.sa, address_len(&a)), 0);
+    T_EQ(getsockname(probe, &a.sa, &len), 0);
+    close(probe);
+    return a;
+}
+
 static void a_port_of_the_guests_own_answers_too(void)
 {
     static const uint8_t channel[] = {ECHO, 1, 0, 1, 7}, rtp[12] = {0x80, 96};
+    char text[ADDRESS_TEXT_MAX];
 
     open_world();
-    const int probe = socket(AF_INET, SOCK_DGRAM, 0);
-    struct address also = at("127.0.0.1");
-    socklen_t len = sizeof also;
-    char text[ADDRESS_TEXT_MAX];
-    T_EQ(bind(probe, &also.sa, address_len(&also)), 0);
-    T_EQ(getsockname(probe, &also.sa, &len), 0);
-    close(probe);
-
+    const struct address also = free_address("127.0.0.1");
     T_EQ(start_worker("127.0.0.1", address_format(&also, text, sizeof text)), RC_OK);
     const struct address server = server_at("127.0.0.1");
     send_bytes(&also, channel, sizeof channel);
@@ -356,6 +367,25 @@ static void a_guest_that_cannot_be_made_is_no_start(void)
     T_EQ(world.closes, 0);
 }
 
+static void an_answer_may_leave_by_another_socket(void)
+{
+    const uint8_t question[] = {ELSEWHERE, 1, 0, 0};
+    char text[ADDRESS_TEXT_MAX];
+    struct address from;
+    uint8_t reply[2048];
+
+    open_world();
+    world.elsewhere = free_address("127.0.0.2");
+    T_EQ(start_worker("127.0.0.1", address_format(&world.elsewhere, text, sizeof text)), RC_OK);
+    const struct address server = server_at("127.0.0.1");
+    for (int i = 0; i < 3; i++) { /* it does not wait for what comes next */
+        send_bytes(&server, question, sizeof question);
+        T_EQ(receive(reply, &from), 4);
+        T_OK(address_equal(&from, &world.elsewhere));
+    }
+    close_world();
+}
+
 static const struct t_case cases[] = {
     T_CASE(what_is_nobodys_goes_to_the_guest),
     T_CASE(a_batch_comes_as_one_and_in_order),
@@ -364,5 +394,6 @@ static const struct t_case cases[] = {
     T_CASE(the_media_answers_through_the_guest),
     T_CASE(a_guest_is_never_its_own_client),
     T_CASE(a_guest_that_cannot_be_made_is_no_start),
+    T_CASE(an_answer_may_leave_by_another_socket),
 };
 T_MAIN(cases)
