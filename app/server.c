@@ -3,6 +3,7 @@
 #include "app/addresses.h"
 #include "app/listeners.h"
 #include "app/relay_media.h"
+#include "app/turn_discovery.h"
 #include "app/turn_handout.h"
 #include "app/turn_host.h"
 #include "app/turn_options.h"
@@ -101,6 +102,20 @@ static void add_guest_ports(const struct settings *s, struct relay_options *rela
         relay->guest_port[relay->guest_port_count++] = (uint16_t)s->tls_listening_port;
 }
 
+/* NAT behaviour discovery wants one more port, on every address. */
+static void add_discovery(const struct settings *s, struct relay_options *relay,
+                          struct turn_server_options *turn)
+{
+    if (!s->rfc5780)
+        return;
+    if (turn_discovery_choose(&turn->primary, &turn->other, relay,
+                              (uint16_t)s->alt_listening_port) == RC_OK)
+        relay->guest_port[relay->guest_port_count++] = address_port(&turn->other);
+    else
+        log_warn("app", "rfc5780 is off: it needs two addresses of one family in listening-ip, "
+                        "and two ports");
+}
+
 static int make_turn(struct server *server, struct relay_options *relay,
                      char error[static SERVER_ERROR_MAX])
 {
@@ -109,6 +124,8 @@ static int make_turn(struct server *server, struct relay_options *relay,
 
     turn_handout_init(&server->handout, server->settings, &(struct turn_uris){0});
     turn_options_read(&options, server->settings, server->handout.made, relay);
+    add_guest_ports(server->settings, relay);
+    add_discovery(server->settings, relay, &options.host.server);
     const int rc = turn_host_create(&server->turn, &options.host, server->loop, text);
     if (rc != RC_OK) {
         snprintf(error, SERVER_ERROR_MAX, "%s", text);
@@ -117,7 +134,6 @@ static int make_turn(struct server *server, struct relay_options *relay,
     turn_host_set_tls(server->turn, server->tls);
     relay->guest = turn_host_guest;
     relay->guest_arg = server->turn;
-    add_guest_ports(server->settings, relay);
     return RC_OK;
 }
 

@@ -172,7 +172,8 @@ const struct option settings_table[] = {
              "on every other port too; 0: none"},
     {.name = "alt-listening-port", .type = OPTION_INT, .offset = AT(alt_listening_port),
      .initial = "0", PORT_RANGE, .argument = "PORT",
-     .help = "second port for rfc5780; 0 means listening-port + 1"},
+     .help = "second port for rfc5780; 0 means listening-port + 1, or the first one behind those "
+             "of the workers"},
     {.name = "rfc5780", .type = OPTION_BOOL, .offset = AT(rfc5780),
      .help = "NAT behaviour discovery, where two addresses of a family are listened on"},
     {.name = "no-rfc5780", .type = OPTION_BOOL, .offset = AT(no_rfc5780),

@@ -167,6 +167,22 @@ static int prepare(struct turn_host *host, struct worker *first)
     return RC_OK;
 }
 
+/* The first worker has the sockets. */
+static void share_discovery(const struct turn_host *host, unsigned index,
+                            struct turn_server_options *out)
+{
+    if (index > 0)
+        out->primary = out->other = (struct address){0};
+    if (!address_len(&out->other) || !host->addresses)
+        return;
+    out->primary_named = relay_addresses_told(host->addresses, &out->primary);
+    out->other_named = relay_addresses_told(host->addresses, &out->other);
+    if (!address_equal_ip(&out->primary_named, &out->other_named))
+        return;
+    out->primary = out->other = (struct address){0};
+    log_warn("turn", "rfc5780 is off: external-ip makes one address of two");
+}
+
 /* --- threads
  * ------------------------------------------------------------------------------------------ */
 
@@ -194,6 +210,7 @@ static int make_thread(struct turn_host *host, unsigned index, struct loop *loop
 
     options.server.worker = (uint8_t)index;
     share_synthetic(host, index, &options.server);
+    share_discovery(host, index, &options.server);
     const int rc = turn_thread_create(out, &options);
     if (rc == RC_OK && turn_thread_register_metrics(*out, realm_of(host)) != RC_OK)
         log_warn("turn", "some numbers are missing on /metrics");

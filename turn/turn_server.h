@@ -125,10 +125,12 @@ struct turn_server_options {
                                    authenticate; 0: 100 */
     uint32_t binding_rate;      /* Binding responses per second of this thread; 0: 50000 */
     struct address alternate;   /* 300 to everybody of its family when set (ALTERNATE-SERVER) */
-    /* RFC 5780, both or none: the IP and port that clients name, and the second IP and second
-     * port. A Binding response then may leave from any of the four combinations: to_client's
-     * client->local says which. Otherwise CHANGE-REQUEST is an unknown attribute. */
+    /* RFC 5780, both or none: the first IP and port, and the second IP and port, as the sockets
+     * have them. What comes in at one of the four combinations may be answered from any: then
+     * to_client's client->local says which. Elsewhere CHANGE-REQUEST is an unknown attribute.
+     * Behind a NAT clients know the two IPs as `named` (port 0; AF_UNSPEC: the same). */
     struct address primary, other;
+    struct address primary_named, other_named;
     /* relay-ports = none: relay_open is never called and only this server's media is a peer
      * (403). The relayed address is `synthetic` of the family (AF_UNSPEC: 440) with a port of
      * [synthetic_first, synthetic_last] that no other allocation of this thread has: give each

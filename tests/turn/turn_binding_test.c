@@ -188,8 +188,65 @@ static void the_answer_can_go_to_another_port_of_the_same_address(void)
     T_EQ(ask(STUN_ATTR_RESPONSE_PORT, 5555u << 16), 0);
     T_OK(address_equal(&turn_world_last(&w)->to.remote, &to));
     T_OK(answer_has(STUN_HAS_XOR_MAPPED_ADDRESS, "192.0.2.1:4000"));
-    T_EQ(ask(STUN_ATTR_PADDING, 0),
-         420); /* never: it makes of a small request a large answer */
+    turn_world_close(&w);
+}
+
+static void an_answer_is_padded_as_its_request_was(void)
+{
+    struct tester_request request;
+    struct stun_message m;
+
+    begin_with(true);
+    T_EQ(ask(STUN_ATTR_PADDING, 0), 0);
+    T_OK(turn_world_answer(&w, &m));
+    T_EQ(stun_get(&m, STUN_HAS_PADDING).n, 512);
+    tester_begin(&request, &someone, STUN_BINDING);
+    stun_put(&request.builder, STUN_ATTR_PADDING, (uint8_t[1900]){0}, 1900);
+    T_EQ(tester_exchange(&request), 0);
+    T_OK(turn_world_answer(&w, &m));
+    T_EQ(stun_get(&m, STUN_HAS_PADDING).n, 1500);
+    tester_begin(&request, &someone, STUN_BINDING);
+    stun_put(&request.builder, STUN_ATTR_PADDING, (uint8_t[100]){0}, 100);
+    stun_put_u32(&request.builder, STUN_ATTR_RESPONSE_PORT, 5555u << 16);
+    T_EQ(tester_exchange(&request), 400);
+    turn_world_close(&w);
+}
+
+static void what_comes_in_elsewhere_is_answered_from_there(void)
+{
+    static const char *const elsewhere[] = {"203.0.113.9:5349", "203.0.113.11:3478",
+                                            "[2001:db8::9]:3478"};
+
+    begin_with(true);
+    for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+        struct stun_message m;
+
+        someone.tuple.local = turn_address(elsewhere[i]);
+        T_EQ(ask(0, 0), 0);
+        T_OK(address_equal(&turn_world_last(&w)->to.local, &someone.tuple.local));
+        T_OK(turn_world_answer(&w, &m));
+        T_OK(!stun_has(&m, STUN_HAS_OTHER_ADDRESS));
+        T_EQ(ask(STUN_ATTR_CHANGE_REQUEST, 6), 420);
+    }
+    turn_world_close(&w);
+}
+
+static void behind_a_nat_the_outer_addresses_are_named(void)
+{
+    const struct address from = turn_address("203.0.113.10:3478");
+
+    turn_world_init(&w);
+    w.options.primary = turn_address("203.0.113.9:3478");
+    w.options.other = turn_address("203.0.113.10:3479");
+    w.options.primary_named = turn_address("198.51.100.1");
+    w.options.other_named = turn_address("198.51.100.2");
+    turn_world_open(&w);
+    tester_init(&someone, &w, "192.0.2.1:4000");
+    someone.anonymous = true;
+    T_EQ(ask(STUN_ATTR_CHANGE_REQUEST, 4), 0);
+    T_OK(answer_has(STUN_HAS_RESPONSE_ORIGIN, "198.51.100.2:3478"));
+    T_OK(answer_has(STUN_HAS_OTHER_ADDRESS, "198.51.100.2:3479"));
+    T_OK(address_equal(&turn_world_last(&w)->to.local, &from));
     turn_world_close(&w);
 }
 
@@ -246,6 +303,9 @@ static const struct t_case cases[] = {
     T_CASE(without_users_there_is_stun_alone),
     T_CASE(the_answer_leaves_from_where_it_was_asked_to),
     T_CASE(the_answer_can_go_to_another_port_of_the_same_address),
+    T_CASE(an_answer_is_padded_as_its_request_was),
+    T_CASE(what_comes_in_elsewhere_is_answered_from_there),
+    T_CASE(behind_a_nat_the_outer_addresses_are_named),
     T_CASE(a_stream_has_one_address),
 };
 T_MAIN(cases)
