@@ -1,7 +1,7 @@
 #include "relay/dtls.h"
 
+#include "core/dtls_record.h"
 #include "relay/datagram_bio.h"
-#include "relay/dtls_record.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -198,26 +198,13 @@ static enum refusal take_in(struct dtls_session *session)
     return rc > 0 ? REFUSAL_NONE : on_ssl_error(session, rc);
 }
 
-/* What encryption adds to a record; all that we offer is AEAD. Before a cipher is chosen there
- * is nothing to be encrypted, so the larger one is as good. */
-static size_t record_overhead(const SSL *ssl)
-{
-    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
-
-    if (!cipher)
-        cipher = SSL_get_pending_cipher(ssl);
-    return cipher && SSL_CIPHER_get_cipher_nid(cipher) == NID_chacha20_poly1305
-               ? DTLS_CHACHA_OVERHEAD
-               : DTLS_GCM_OVERHEAD;
-}
-
 enum refusal dtls_input(struct dtls_session *session, struct span datagram, usec_t now)
 {
     enum refusal why = REFUSAL_NONE;
 
     if (!session->ssl)
         return REFUSAL_NONE;
-    datagram = dtls_usable_records(datagram, record_overhead(session->ssl));
+    datagram = dtls_usable_records(datagram, dtls_record_overhead(session->ssl));
     if (datagram.n == 0)
         return REFUSAL_NONE;
     session->bio.in = datagram;

@@ -1,6 +1,6 @@
 #include "relay/peer.h"
 
-#include "relay/dtls_record.h"
+#include "core/dtls_record.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 #include "turn/turn_dtls_session.h"
 
+#include "core/dtls_record.h"
+
 #include <openssl/err.h>
 #include <string.h>
 #include <sys/time.h>
-
-enum { GCM_OVERHEAD = 24, CHACHA_OVERHEAD = 16 }; /* RFC 5288 section 3, RFC 7905 section 2 */
 
 /* --- OpenSSL's network
  * ------------------------------------------------------------------------ */
@@ -219,23 +219,10 @@ static void read_messages(struct turn_dtls_session *session, usec_t now)
     }
 }
 
-/* What encryption adds to a record; all that we offer is AEAD. Before a cipher is chosen there
- * is nothing to be encrypted, so the larger one is as good. */
-static size_t record_overhead(const SSL *ssl)
-{
-    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
-
-    if (!cipher)
-        cipher = SSL_get_pending_cipher(ssl);
-    return cipher && SSL_CIPHER_get_cipher_nid(cipher) == NID_chacha20_poly1305
-               ? CHACHA_OVERHEAD
-               : GCM_OVERHEAD;
-}
-
 void turn_dtls_session_input(struct turn_dtls_session *session, struct span datagram,
                              usec_t now)
 {
-    session->in = turn_dtls_usable(datagram, record_overhead(session->ssl));
+    session->in = dtls_usable_records(datagram, dtls_record_overhead(session->ssl));
     if (session->in.n == 0)
         return;
     session->busy = true;

@@ -88,24 +88,6 @@ int turn_hello_read(struct turn_hello *out, struct span datagram)
     return RC_OK;
 }
 
-struct span turn_dtls_usable(struct span datagram, size_t overhead)
-{
-    struct span rest = datagram;
-    size_t used = 0;
-
-    for (;;) {
-        const uint8_t *record = take(&rest, RECORD_HEADER);
-        if (!record)
-            break;
-        const size_t n = load_be16(record + RECORD_LENGTH_AT);
-        const bool encrypted = load_be16(record + EPOCH_AT) > 0;
-        if ((encrypted && n < overhead) || !take(&rest, n))
-            break;
-        used += RECORD_HEADER + n;
-    }
-    return (struct span){datagram.p, used};
-}
-
 /* --- cookies
  * ---------------------------------------------------------------------------------- */
 

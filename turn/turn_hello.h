@@ -48,12 +48,4 @@ void turn_hello_verify_write(uint8_t out[static TURN_HELLO_VERIFY_BYTES],
                              const struct turn_hello *hello,
                              const uint8_t cookie[static TURN_COOKIE_BYTES]);
 
-/*
- * The leading part of a datagram that OpenSSL may see: its records up to the first that is cut
- * off or that claims to be encrypted (epoch over 0) and has no room for the `overhead` bytes of
- * its cipher. OpenSSL before 3.0.22 ends the connection over such a record, which anybody can
- * forge; section 4.1.2.7 wants it dropped in silence.
- */
-struct span turn_dtls_usable(struct span datagram, size_t overhead);
-
 #endif

@@ -1,6 +1,6 @@
+#include "core/dtls_record.h"
 #include "relay/datagram_bio.h"
 #include "relay/dtls.h"
-#include "relay/dtls_record.h"
 #include "tests/sim/dtls_world_lib.h"
 #include "tests/sim/virtual_clock_lib.h"
 #include "tests/t.h"

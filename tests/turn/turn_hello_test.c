@@ -187,26 +187,6 @@ static void the_answer_says_what_the_rfc_wants(void)
     T_OK(sizeof out < w.n); /* nothing is amplified */
 }
 
-static size_t usable_of(const char *records, size_t n)
-{
-    return turn_dtls_usable((struct span){(const uint8_t *)records, n}, 24).n;
-}
-
-static void records_that_openssl_would_stumble_over_are_left_out(void)
-{
-#define CLEAR "\x16\xfe\xfd\x00\x00\x00\x00\x00\x00\x00\x01\x00\x02" "ab"
-#define SEALED(length) "\x17\xfe\xfd\x00\x01\x00\x00\x00\x00\x00\x01\x00" length
-    const char whole[] = CLEAR SEALED("\x18") "abcdefghijklmnopqrstuvwx";
-    const char too_short[] = CLEAR SEALED("\x17") "abcdefghijklmnopqrstuvw" CLEAR;
-
-    T_EQ(usable_of(whole, sizeof whole - 1), sizeof whole - 1);
-    for (size_t n = 15; n < sizeof whole - 1; n++)
-        T_EQ(usable_of(whole, n), 15);
-    T_EQ(usable_of(whole, 14), 0);
-    T_EQ(usable_of(too_short, sizeof too_short - 1), 15);
-    T_EQ(usable_of("", 0), 0);
-}
-
 static const struct t_case cases[] = {
     T_CASE(a_client_hello_is_read),
     T_CASE(one_that_is_cut_anywhere_is_none),
@@ -215,6 +195,5 @@ static const struct t_case cases[] = {
     T_CASE(a_cookie_is_good_for_its_client_and_for_nobody_else),
     T_CASE(a_cookie_lives_for_one_to_two_lives_of_a_secret),
     T_CASE(the_answer_says_what_the_rfc_wants),
-    T_CASE(records_that_openssl_would_stumble_over_are_left_out),
 };
 T_MAIN(cases)

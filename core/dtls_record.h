@@ -1,13 +1,15 @@
 /*
- * relay/dtls_record.h - what the headers of DTLS 1.2 records say (RFC 6347 section 4.1), before
+ * core/dtls_record.h - what the headers of DTLS 1.2 records say (RFC 6347 section 4.1), before
  * OpenSSL looks into them.
  *
  * Sans-IO, pure functions.
  */
-#ifndef RELAY_DTLS_RECORD_H
-#define RELAY_DTLS_RECORD_H
+#ifndef CORE_DTLS_RECORD_H
+#define CORE_DTLS_RECORD_H
 
 #include "core/base.h"
+
+#include <openssl/ssl.h>
 
 enum {
     DTLS_RECORD_HEADER = 13,  /* bytes: type, version, epoch, sequence number, length */
@@ -27,5 +29,9 @@ bool dtls_is_client_hello(struct span datagram);
  * can forge a source address could end a call with it.
  */
 struct span dtls_usable_records(struct span datagram, size_t overhead);
+
+/* What encryption adds to a record of this session, all of whose ciphers are AEAD. Before one is
+ * chosen there is nothing to be encrypted, so the larger is as good. */
+size_t dtls_record_overhead(const SSL *ssl);
 
 #endif

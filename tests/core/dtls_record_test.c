@@ -1,4 +1,4 @@
-#include "relay/dtls_record.h"
+#include "core/dtls_record.h"
 #include "tests/t.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "relay/dtls_record.h"
+#include "core/dtls_record.h"
 
 /* type (1), version (2), epoch (2), sequence number (6), length (2); then the fragment. */
 enum { EPOCH_AT = 3, LENGTH_AT = 11 };
@@ -27,4 +27,15 @@ struct span dtls_usable_records(struct span datagram, size_t overhead)
         used += DTLS_RECORD_HEADER + length;
     }
     return (struct span){datagram.p, used};
+}
+
+size_t dtls_record_overhead(const SSL *ssl)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+
+    if (!cipher)
+        cipher = SSL_get_pending_cipher(ssl);
+    return cipher && SSL_CIPHER_get_cipher_nid(cipher) == NID_chacha20_poly1305
+               ? DTLS_CHACHA_OVERHEAD
+               : DTLS_GCM_OVERHEAD;
 }
