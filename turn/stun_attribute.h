@@ -52,7 +52,6 @@ enum stun_method {
     X(EVEN_PORT, 0x0018, 1, 1)                                                                 \
     X(REQUESTED_TRANSPORT, 0x0019, 4, 4)                                                       \
     X(DONT_FRAGMENT, 0x001A, 0, 0)                                                             \
-    X(ACCESS_TOKEN, 0x001B, 0, 763)                                                            \
     X(MESSAGE_INTEGRITY_SHA256, 0x001C, 16, 32)                                                \
     X(PASSWORD_ALGORITHM, 0x001D, 4, 763)                                                      \
     X(USERHASH, 0x001E, 32, 32)                                                                \

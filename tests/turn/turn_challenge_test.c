@@ -342,6 +342,25 @@ static void unknown_attributes_are_named_to_those_who_authenticated(void)
     turn_world_close(&w);
 }
 
+/* RFC 7635 is not served. */
+static void an_access_token_is_unknown(void)
+{
+    enum { ACCESS_TOKEN = 0x001b };
+    struct tester_request request;
+    struct stun_message m;
+
+    begin();
+    tester_learn_nonce(&alice);
+    tester_begin(&request, &alice, STUN_ALLOCATE);
+    stun_put_u32(&request.builder, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+    stun_put_u32(&request.builder, ACCESS_TOKEN, 0);
+    T_EQ(tester_exchange(&request), 420);
+    T_OK(turn_world_answer(&w, &m));
+    T_MEM(stun_get(&m, STUN_HAS_UNKNOWN_ATTRIBUTES).p, "\x00\x1b", 2);
+    T_EQ(w.relays_open, 0);
+    turn_world_close(&w);
+}
+
 static void fingerprint_is_answered_with_fingerprint(void)
 {
     struct stun_message m;
@@ -374,6 +393,7 @@ static const struct t_case cases[] = {
     T_CASE(what_a_revoked_user_has_ends_at_the_next_request_or_when_told),
     T_CASE(a_new_password_is_as_good_as_the_old_one_of_an_allocation),
     T_CASE(unknown_attributes_are_named_to_those_who_authenticated),
+    T_CASE(an_access_token_is_unknown),
     T_CASE(fingerprint_is_answered_with_fingerprint),
 };
 T_MAIN(cases)
