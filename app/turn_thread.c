@@ -318,6 +318,10 @@ static int register_tcp(struct turn_tcp_stats *s)
          &s->connections},
         {"turn_stream_accepted_total", "", "Connections of such clients since the start",
          METRIC_COUNTER, &s->accepted},
+        {"turn_stream_messages_total", "", "Messages to such clients", METRIC_COUNTER,
+         &s->out.messages},
+        {"turn_stream_bytes_total", "", "Bytes of such messages", METRIC_COUNTER,
+         &s->out.bytes},
         {"turn_stream_dropped_total", "why=\"full\"",
          "Relayed messages that waited for such a client in vain", METRIC_COUNTER,
          &s->out.dropped_full},
@@ -336,6 +340,11 @@ static int register_dtls(struct turn_dtls_stats *s)
          &s->half_open},
         {"turn_dtls_handshakes_total", "",
          "DTLS handshakes of TURN clients that were completed", METRIC_COUNTER, &s->handshakes},
+        {"turn_dtls_hellos_total", "", "ClientHello messages that were answered by a cookie",
+         METRIC_COUNTER, &s->hellos},
+        {"turn_dtls_dropped_total", "why=\"oversize\"",
+         "Relayed messages that are too long for one DTLS record", METRIC_COUNTER,
+         &s->dropped_oversize},
     };
     return add_rows(rows, ARRAY_LEN(rows));
 }

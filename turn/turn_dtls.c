@@ -97,13 +97,30 @@ static void count(struct turn_dtls *dtls)
     counter_set(&dtls->stats.half_open, dtls->half_open);
 }
 
+static void leave_half_open(struct turn_dtls_session *session)
+{
+    struct turn_dtls *dtls = session->dtls;
+
+    dtls->half_open--;
+    count_by_ip_remove(&dtls->half_open_sources, &session->client.remote);
+}
+
+void turn_dtls_connected(struct turn_dtls_session *session)
+{
+    session->connected = true;
+    leave_half_open(session);
+    count(session->dtls);
+    counter_add(&session->dtls->stats.handshakes, 1);
+}
+
 void turn_dtls_forget(struct turn_dtls_session *session)
 {
     struct turn_dtls *dtls = session->dtls;
 
     timers_clear(dtls->options.timers, &session->timer);
     HASH_DEL(dtls->sessions, session);
-    dtls->half_open -= !session->connected;
+    if (!session->connected)
+        leave_half_open(session);
     count_by_ip_remove(&dtls->sources, &session->client.remote);
     count(dtls);
     SSL_free(session->ssl); /* and its BIO; OpenSSL wipes its keys */
@@ -118,10 +135,15 @@ static enum refusal admit(struct turn_dtls *dtls, const struct address *remote)
     if (HASH_COUNT(dtls->sessions) >= options->max_sessions ||
         dtls->half_open >= options->max_half_open)
         return REFUSAL_DTLS_TOO_MANY;
-    if (count_by_ip_get(&dtls->sources, remote) >= options->max_per_source)
+    if (count_by_ip_get(&dtls->sources, remote) >= options->max_per_source ||
+        count_by_ip_get(&dtls->half_open_sources, remote) >= options->max_half_open_per_source)
         return REFUSAL_IP_LIMIT;
-    return count_by_ip_add(&dtls->sources, remote) == RC_OK ? REFUSAL_NONE
-                                                            : REFUSAL_SERVER_FULL;
+    if (count_by_ip_add(&dtls->sources, remote) != RC_OK)
+        return REFUSAL_SERVER_FULL;
+    if (count_by_ip_add(&dtls->half_open_sources, remote) == RC_OK)
+        return REFUSAL_NONE;
+    count_by_ip_remove(&dtls->sources, remote);
+    return REFUSAL_SERVER_FULL;
 }
 
 /* --- in
@@ -223,8 +245,12 @@ void turn_dtls_to_client(struct turn_dtls *dtls, const struct turn_client *clien
     uint8_t message[TURN_DTLS_MESSAGE_MAX];
     const size_t n = head.n + data.n + tail;
 
-    if (!session || n > sizeof message)
+    if (!session)
         return;
+    if (n > sizeof message) {
+        counter_add(&dtls->stats.dropped_oversize, 1);
+        return;
+    }
     if (head.n > 0)
         memcpy(message, head.p, head.n);
     if (data.n > 0)
@@ -253,6 +279,8 @@ static void fill_in(struct turn_dtls_options *options)
         options->max_half_open = TURN_DTLS_HALF_OPEN;
     if (!options->max_per_source)
         options->max_per_source = TURN_DTLS_PER_SOURCE;
+    if (!options->max_half_open_per_source)
+        options->max_half_open_per_source = TURN_DTLS_HALF_OPEN_PER_SOURCE;
     if (!options->idle)
         options->idle = TURN_DTLS_IDLE;
     if (!options->handshake_time)

@@ -8,7 +8,7 @@
  * An address that has not proved to be one costs nothing but an answer shorter than what it
  * sent (turn/turn_hello.h). One that has gets a session: 55 kB (bench/turn_parts_bench), nearly
  * all of it OpenSSL's. So sessions are bounded, those half open more closely, and each
- * source's; one without an allocation ends after a while.
+ * source's of both; one without an allocation ends after a while.
  */
 #ifndef TURN_TURN_DTLS_H
 #define TURN_TURN_DTLS_H
@@ -24,6 +24,8 @@
 #define TURN_DTLS_SESSIONS 2000
 #define TURN_DTLS_HALF_OPEN 128
 #define TURN_DTLS_PER_SOURCE 32
+#define TURN_DTLS_HALF_OPEN_PER_SOURCE 16 /* so that no source has all that may be half open   \
+                                           */
 #define TURN_DTLS_IDLE SEC(30)
 #define TURN_DTLS_HANDSHAKE_TIME SEC(15)
 #define TURN_DTLS_TIMER_FIRST MSEC(250) /* doubled with each retransmission up to … */
@@ -55,6 +57,7 @@ struct turn_dtls_options {
     struct timers *timers; /* borrowed */
     struct turn_dtls_user user;
     uint32_t max_sessions, max_half_open, max_per_source; /* 0: the defaults above */
+    uint32_t max_half_open_per_source;                    /* 0: the default above */
     usec_t idle, handshake_time;                          /* 0: the defaults above */
 };
 
@@ -63,6 +66,7 @@ struct turn_dtls_stats {
     struct counter sessions, half_open; /* gauges; sessions has those half open, too */
     struct counter hellos;              /* ClientHello that were answered by a cookie */
     struct counter handshakes;          /* completed */
+    struct counter dropped_oversize;    /* messages to clients, over TURN_DTLS_MESSAGE_MAX */
 };
 
 struct turn_dtls;
@@ -88,7 +92,7 @@ bool turn_dtls_knows(const struct turn_dtls *dtls, const struct address *remote,
 
 /* turn_output.to_client: head, data and `tail` zeroes leave as one record. Nothing happens when
  * the session is not there any more, is not connected, or the message is over
- * TURN_DTLS_MESSAGE_MAX. */
+ * TURN_DTLS_MESSAGE_MAX (counted). */
 void turn_dtls_to_client(struct turn_dtls *dtls, const struct turn_client *client,
                          struct span head, struct span data, size_t tail);
 /* turn_output.client_close: with a close_notify. */

@@ -187,10 +187,8 @@ static void shake_hands(struct turn_dtls_session *session, usec_t now)
     ERR_clear_error();
     const int rc = SSL_accept(session->ssl);
     if (rc == 1) {
-        session->connected = true;
         session->deadline = now + dtls->options.idle;
-        counter_set(&dtls->stats.half_open, --dtls->half_open);
-        counter_add(&dtls->stats.handshakes, 1);
+        turn_dtls_connected(session);
     } else {
         on_ssl_error(session, rc, now);
     }

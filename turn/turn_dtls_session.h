@@ -44,13 +44,16 @@ struct turn_dtls {
     struct turn_dtls_session *sessions; /* owned */
     uint32_t half_open;
     uint64_t next_number;
-    struct count_by_ip sources;
+    struct count_by_ip sources, half_open_sources;
     struct turn_cookie_jar jar;
     struct turn_dtls_stats stats;
     uint8_t plain[2048]; /* the message that is being handled, or that is being made */
 };
 
-/* The table's part, in turn/turn_dtls.c: takes it out and frees it. */
+/* The table's part, in turn/turn_dtls.c: it is not half open any more; takes it out and frees
+ * it.
+ */
+void turn_dtls_connected(struct turn_dtls_session *session);
 void turn_dtls_forget(struct turn_dtls_session *session);
 
 BIO_METHOD *turn_dtls_bio_method(void);

@@ -302,28 +302,32 @@ static void a_hello_in_fragments_is_put_together(void)
     end();
 }
 
+/* Sends its hello with the cookie, and is never heard of again. */
+static void leave_half_open(unsigned slot, unsigned host, unsigned port)
+{
+    struct dtls_client *client = dtls_net_client(&net, slot, host, port);
+
+    for (int flight = 0; flight < 2; flight++) {
+        uint8_t hello[2048];
+        const size_t n = datagram_bio_take(&client->bio, hello, sizeof hello);
+        dtls_net_inject(&net, &client->address, (struct span){hello, n});
+        if (flight == 0) {
+            client->bio.in = (struct span){client->inbox[0].bytes, client->inbox[0].n};
+            (void)SSL_connect(client->ssl);
+        }
+    }
+    SSL_free(client->ssl);
+    client->ssl = NULL;
+}
+
 static void half_open_sessions_are_bounded_and_end(void)
 {
     const uint64_t too_many = refusal_total(REFUSAL_DTLS_TOO_MANY),
                    late = refusal_total(REFUSAL_DTLS_TIMEOUT);
-    struct dtls_client *client[3];
 
     begin((struct turn_dtls_options){.max_half_open = 2});
-    for (unsigned i = 0; i < 3; i++) {
-        client[i] = dtls_net_client(&net, i, 1 + i, 1000);
-        for (int flight = 0; flight < 2; flight++) { /* up to the hello with its cookie */
-            uint8_t hello[2048];
-            const size_t n = datagram_bio_take(&client[i]->bio, hello, sizeof hello);
-            dtls_net_inject(&net, &client[i]->address, (struct span){hello, n});
-            if (flight == 0) {
-                client[i]->bio.in =
-                    (struct span){client[i]->inbox[0].bytes, client[i]->inbox[0].n};
-                (void)SSL_connect(client[i]->ssl);
-            }
-        }
-        SSL_free(client[i]->ssl); /* and is never heard of again */
-        client[i]->ssl = NULL;
-    }
+    for (unsigned i = 0; i < 3; i++)
+        leave_half_open(i, 1 + i, 1000);
     T_EQ(turn_dtls_sessions(net.dtls), 2);
     T_EQ(refusal_total(REFUSAL_DTLS_TOO_MANY) - too_many, 1);
     T_EQ(counter_get(&turn_dtls_stats(net.dtls)->half_open), 2);
@@ -335,6 +339,27 @@ static void half_open_sessions_are_bounded_and_end(void)
     T_EQ(refusal_total(REFUSAL_DTLS_TIMEOUT) - late, 2);
     T_EQ(server.gone, 0); /* the server never heard of them */
     T_OK(net.strays > 6); /* the flights were repeated meanwhile */
+    end();
+}
+
+static void no_source_has_all_that_may_be_half_open(void)
+{
+    const uint64_t before = refusal_total(REFUSAL_IP_LIMIT);
+
+    begin((struct turn_dtls_options){.max_half_open_per_source = 2});
+    connected_client(0, 1, 1000);
+    connected_client(1, 1, 1001);
+    leave_half_open(2, 1, 1002);
+    leave_half_open(3, 1, 1003);
+    struct dtls_client *late = dtls_net_client(&net, 4, 1, 1004);
+    dtls_net_settle(&net);
+    T_OK(!late->connected);
+    T_EQ(refusal_total(REFUSAL_IP_LIMIT) - before, 1);
+    T_EQ(turn_dtls_sessions(net.dtls), 4);
+    connected_client(5, 2, 1000); /* somebody else */
+    dtls_net_run(&net, T0 + TURN_DTLS_HANDSHAKE_TIME + TURN_DTLS_TIMER_MAX);
+    T_OK(late->connected); /* those have gone, and it asked again */
+    T_EQ(turn_dtls_sessions(net.dtls), 4);
     end();
 }
 
@@ -509,7 +534,7 @@ static void a_new_certificate_is_for_new_sessions(void)
     end();
 }
 
-static void a_message_that_is_too_long_is_not_sent(void)
+static void a_message_that_is_too_long_is_counted_and_not_sent(void)
 {
     static uint8_t data[TURN_DTLS_MESSAGE_MAX + 1];
 
@@ -520,6 +545,7 @@ static void a_message_that_is_too_long_is_not_sent(void)
                         (struct span){data, sizeof data}, 0);
     dtls_net_settle(&net);
     T_EQ(client->received, 1);
+    T_EQ(counter_get(&turn_dtls_stats(net.dtls)->dropped_oversize), 1);
     turn_dtls_to_client(net.dtls, &server.last, (struct span){NULL, 0},
                         (struct span){data, sizeof data - 1}, 0);
     dtls_net_settle(&net);
@@ -540,6 +566,7 @@ static const struct t_case cases[] = {
     T_CASE(a_repeated_hello_with_its_cookie_changes_nothing),
     T_CASE(a_hello_in_fragments_is_put_together),
     T_CASE(half_open_sessions_are_bounded_and_end),
+    T_CASE(no_source_has_all_that_may_be_half_open),
     T_CASE(each_source_has_so_many_sessions_and_no_more),
     T_CASE(there_are_so_many_sessions_and_no_more),
     T_CASE(who_has_no_allocation_in_time_is_closed),
@@ -550,7 +577,7 @@ static const struct t_case cases[] = {
     T_CASE(forged_datagrams_do_not_end_a_session),
     T_CASE(a_datagram_of_a_stranger_is_counted_and_nothing_else),
     T_CASE(a_new_certificate_is_for_new_sessions),
-    T_CASE(a_message_that_is_too_long_is_not_sent),
+    T_CASE(a_message_that_is_too_long_is_counted_and_not_sent),
 };
 
 int main(int argc, char **argv)
