@@ -164,7 +164,8 @@ static void begin_with(const char *ip, const struct relay_addresses_options *add
         .max_connections = max_connections,
     };
     T_EQ(relay_tcp_create(&net.set, &options), RC_OK);
-    net.protocol = (struct listener_protocol){"data", recognise, on_accept, NULL};
+    net.protocol = (struct listener_protocol){
+        .name = "data", .recognise = recognise, .accept = on_accept};
     clients.at = at(ip);
     T_EQ(listener_open(&net.listener, net.loop, &clients), RC_OK);
     net.wall = listen_at(ip, &net.wall_at);

@@ -100,7 +100,8 @@ static void begin(const char *first)
 
     alarm(60); /* a case that hangs is a case that fails */
     T_EQ(loop_create(&scene.loop, "test", 16), RC_OK);
-    scene.protocol = (struct listener_protocol){"pipe", recognise, on_accept, NULL};
+    scene.protocol = (struct listener_protocol){
+        .name = "pipe", .recognise = recognise, .accept = on_accept};
     T_EQ(address_parse(&at.at, "127.0.0.1"), RC_OK);
     T_EQ(listener_open(&scene.listener, scene.loop, &at), RC_OK);
     T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
