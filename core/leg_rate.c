@@ -2,6 +2,9 @@
 
 #define MEMORY 400000.0 /* microseconds of draining that the rate remembers */
 #define QUEUED MSEC(25) /* more than the shortest round trip: a queue stands in the network */
+#define QUEUED_BYTES 3000u    /* two segments */
+#define USED_MEMORY 1000000.0 /* microseconds, of what is really sent */
+#define USED_ROOM 100000.0    /* bit/s, beside half as much again */
 #define QUIET_MAX MSEC(200)   /* a path that stands still for longer is no slow one */
 #define STANDS_FROM MSEC(40)  /* a queue as long as that stands */
 #define STANDING_MAX MSEC(60) /* and for so long: a frame passes, overload does not */
@@ -11,12 +14,29 @@
 #define GROWTH 0.05          /* a second, and as much more for each second without a queue */
 #define GROWTH_MAX 0.5
 
-static bool is_busy(const struct stream_sample *sample, bool waited)
+/* More than the path carries is under way. A round trip that was long alone is no sign: its
+ * mean stays long for a while. And little under way has no end to wait for. */
+static bool is_queued(const struct leg_rate *rate, const struct stream_sample *sample)
 {
-    const bool queued =
-        sample->in_flight > 0 && sample->rtt_min > 0 && sample->rtt > sample->rtt_min + QUEUED;
+    const uint64_t carried = leg_rate_drained(rate) * sample->rtt_min / SEC(8);
 
-    return waited || sample->unsent > 0 || queued;
+    return sample->rtt_min > 0 && sample->rtt > sample->rtt_min + QUEUED &&
+           sample->in_flight >= QUEUED_BYTES && sample->in_flight > carried + carried / 4;
+}
+
+/* What is seen now was so since the last sample, since only that was followed by writing. */
+static bool is_busy(const struct leg_rate *rate, const struct stream_sample *sample,
+                    bool waited)
+{
+    return waited || sample->unsent > 0 || is_queued(rate, sample);
+}
+
+static void measure_used(struct leg_rate *rate, uint64_t acked, usec_t elapsed)
+{
+    const double time = (double)elapsed;
+    const double keep = time < USED_MEMORY ? 1 - time / USED_MEMORY : 0;
+
+    rate->used = rate->used * keep + (double)acked * 8e6 / USED_MEMORY;
 }
 
 static void measure(struct leg_rate *rate, const struct stream_sample *sample, bool waited,
@@ -26,8 +46,9 @@ static void measure(struct leg_rate *rate, const struct stream_sample *sample, b
 
     if (!rate->started || sample->acked < rate->acked)
         return;
+    measure_used(rate, sample->acked - rate->acked, elapsed);
     rate->quiet = sample->acked == rate->acked ? rate->quiet + elapsed : 0;
-    if (!is_busy(sample, waited) || rate->quiet > QUIET_MAX)
+    if (!is_busy(rate, sample, waited) || rate->quiet > QUIET_MAX)
         return;
     rate->bytes += (double)(sample->acked - rate->acked);
     rate->time += (double)elapsed;
@@ -53,6 +74,10 @@ static void grow(struct leg_rate *rate, usec_t now)
 
     if (rate->cap == 0 || clear < CLEAR_HOLD)
         return;
+    if (rate->cap > 1.5 * rate->used + USED_ROOM) {
+        rate->grown = now; /* what is not used is not proved */
+        return;
+    }
     /* A leg that was idle has proved nothing meanwhile. */
     const usec_t step = now - rate->grown < SEC(1) ? now - rate->grown : SEC(1);
     const double growth = GROWTH * (1 + (double)clear / 1e6);

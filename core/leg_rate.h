@@ -3,9 +3,9 @@
  *
  * The rate is what was acknowledged while the connection had more than it could carry: while
  * something waited here or unsent in the kernel, or a queue stood in the network (a round trip
- * longer than the shortest). Then, and only then, it shows what it carries. The cap that is
- * reported to whoever feeds it falls below the rate as soon as a queue stands, and grows while
- * none does, the faster the longer.
+ * with more under way than it carries). Then, and only then, it shows what it carries. The cap
+ * that is reported to whoever feeds it falls below the rate as soon as a queue stands, and
+ * grows while none does, the faster the longer, to half as much again as is really sent.
  *
  * Sans-IO, plain value, one thread.
  */
@@ -26,6 +26,7 @@ struct leg_rate {
     usec_t sampled;        /* when */
     usec_t quiet;          /* how long nothing has been acknowledged */
     double bytes, time;    /* acknowledged while busy, and how long that was; older ones fade */
+    double used;           /* bit/s that were acknowledged in the last second or so */
     double cap;            /* bit/s; 0: none */
     usec_t standing;       /* since when a queue stands without a pause; 0: none does */
     usec_t lowered, grown; /* when the cap was last set by the rate, or grew */

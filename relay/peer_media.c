@@ -1,6 +1,6 @@
 /*
- * relay/peer_media.c - the way of media through a peer: from a plaintext packet to its track, and
- * from there to whoever watches; links between two peers.
+ * relay/peer_media.c - the way of media through a peer: from a plaintext packet to its track,
+ * and from there to whoever watches; links between two peers.
  */
 #include "relay/peer.h"
 
@@ -122,20 +122,18 @@ void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now)
         take_packet(peer, track, bytes, false, now);
 }
 
-/* --- links --------------------------------------------------------------------------------------- */
-
-static uint64_t less_of(uint64_t a, uint64_t b)
-{
-    return a == 0 || (b && b < a) ? b : a;
-}
+/* --- links
+ * --------------------------------------------------------------------------------------- */
 
 uint64_t peer_capacity(const struct peer *peer)
 {
-    const bool known = peer->leg.sent && bandwidth_is_known(&peer->bandwidth);
-    const uint64_t path = known ? bandwidth_estimate(&peer->bandwidth) : peer->remb;
-
-    /* TCP hides from the client what it costs to get everything through: the leg itself knows. */
-    return less_of(path, peer->leg.stream ? stream_leg_cap(peer->leg.stream) : 0);
+    /* When packets arrive over TCP says how TCP works, and little of the path: what the client
+     * makes of it, and we of its reports, is wrong. The leg itself knows. */
+    if (peer->leg.stream)
+        return stream_leg_cap(peer->leg.stream);
+    if (peer->leg.sent && bandwidth_is_known(&peer->bandwidth))
+        return bandwidth_estimate(&peer->bandwidth);
+    return peer->remb;
 }
 
 uint64_t peer_send_cap(const struct peer *peer)
@@ -153,8 +151,8 @@ uint64_t peer_send_cap(const struct peer *peer)
     return limit && limit < path ? limit : path;
 }
 
-/* A client that was connected before has told its clock already: sound and picture belong together
- * from the first report on. */
+/* A client that was connected before has told its clock already: sound and picture belong
+ * together from the first report on. */
 static void adopt_clock(struct track_out *track, const struct peer *watched)
 {
     const struct receive_stats *stats = &track->source->stats;

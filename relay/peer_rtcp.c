@@ -442,7 +442,8 @@ void peer_quality(struct peer *peer, usec_t now)
     quality->down_loss = (float)out->fraction_lost / 256.0f;
     quality->down_jitter = (uint32_t)((uint64_t)out->jitter * 1000 / clock_rate);
     quality->down_bitrate = bandwidth_acked_rate(&peer->bandwidth);
-    quality->down_estimate =
-        peer->leg.sent ? bandwidth_estimate(&peer->bandwidth) : peer->remb;
+    quality->down_estimate = peer->leg.stream ? stream_leg_cap(peer->leg.stream)
+                             : peer->leg.sent ? bandwidth_estimate(&peer->bandwidth)
+                                              : peer->remb;
     media_emit(peer->media, peer, &event);
 }

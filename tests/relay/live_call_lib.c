@@ -134,15 +134,35 @@ static void take_frames(struct live_guest *guest)
     guest->received = rest.n;
 }
 
+/* How much may be read now: all that there is, or as much as a slow line would bring. */
+static size_t allowance(struct live_guest *guest)
+{
+    const size_t room = sizeof guest->bytes - guest->received;
+    const usec_t now = clock_now();
+
+    if (!guest->read_rate)
+        return room;
+    guest->may_read += (now - guest->read_at) * guest->read_rate / SEC(8);
+    guest->read_at = now;
+    return guest->may_read < room ? guest->may_read : room;
+}
+
 static void read_frames(struct live_guest *guest)
 {
     unsigned wants;
 
     for (;;) {
-        const long n = stream_read(&guest->stream, guest->bytes + guest->received,
-                                   sizeof guest->bytes - guest->received, &wants);
-        if (n == RC_AGAIN)
+        const size_t most = allowance(guest);
+        if (most == 0)
             return;
+        const long n =
+            stream_read(&guest->stream, guest->bytes + guest->received, most, &wants);
+        if (n == RC_AGAIN) {
+            guest->may_read = 0; /* an idle line saves nothing */
+            return;
+        }
+        if (n > 0 && guest->read_rate)
+            guest->may_read -= (size_t)n;
         if (n <= 0) {
             guest->hung_up = true;
             event_del(guest->readable);
@@ -174,6 +194,8 @@ static void on_tick(struct timer *timer, void *arg, usec_t now)
 
         if (guest->client && media_client_deadline(guest->client) <= now)
             media_client_tick(guest->client, now);
+        if (guest->client && guest->read_rate && !guest->hung_up)
+            read_frames(guest);
     }
     MUST(timers_set(loop_timers(world.control), timer, now + TICK) == RC_OK);
 }
@@ -214,6 +236,18 @@ static void open_socket(struct live_guest *guest)
     MUST(guest->readable && event_add(guest->readable, NULL) == 0);
 }
 
+void live_throttle(unsigned index, uint64_t bitrate)
+{
+    struct live_guest *guest = &world.guest[index];
+    const int small = 4096;
+
+    event_del(guest->readable);
+    (void)setsockopt(guest->stream.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    guest->read_rate = bitrate;
+    guest->read_at = clock_now();
+    guest->may_read = 0;
+}
+
 void live_reconnect(unsigned index)
 {
     struct live_guest *guest = &world.guest[index];
@@ -247,7 +281,9 @@ static void make_client(struct live_guest *guest)
         .dtls = dtls,
         .srtp = srtp,
         .video = CODEC_VP8,
-        .video_bitrate = 300000,
+        .video_bitrate = world.video_bitrate,
+        .adapts = world.adapts,
+        .records = world.records,
         .send = on_send,
         .arg = guest,
     };
@@ -374,6 +410,9 @@ struct live_world *live_begin(const struct live_options *options)
     MUST(rc == RC_OK);
     open_tcp_port();
     world.transport = options->transport;
+    world.video_bitrate = options->video_bitrate ? options->video_bitrate : 300000;
+    world.adapts = options->adapts;
+    world.records = options->records;
     timer_init(&tick, on_tick, NULL);
     MUST(timers_set(loop_timers(world.control), &tick, clock_now()) == RC_OK);
     return &world;

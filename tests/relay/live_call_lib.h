@@ -17,12 +17,15 @@
 enum live_transport { LIVE_UDP, LIVE_TCP, LIVE_TLS };
 
 struct live_options {
-    unsigned workers;         /* 0: 1 */
-    uint32_t control_mailbox; /* 0: the usual one */
-    uint32_t max_peers;       /* 0: 100 */
-    uint32_t max_handshakes;  /* 0: 100 */
+    unsigned workers;              /* 0: 1 */
+    uint32_t control_mailbox;      /* 0: the usual one */
+    uint32_t max_peers;            /* 0: 100 */
+    uint32_t max_handshakes;       /* 0: 100 */
     enum live_transport transport; /* of the guests */
     uint32_t max_streams_per_ip;
+    uint32_t video_bitrate; /* 0: 300 000 */
+    bool adapts;            /* to REMB */
+    uint32_t records;       /* packets of each stream that notes are kept of */
 };
 
 /* A datagram that a guest has sent. */
@@ -40,10 +43,13 @@ struct live_guest {
     uint8_t bytes[65536];
     struct event *readable;
     struct address server;
-    bool mute;         /* sends nothing, as one that vanished */
-    bool deaf_to_dtls; /* what comes of it is thrown away: the handshake stays half open */
-    bool hung_up;      /* by the server; TCP */
-    bool silent;       /* on this connection so far: it has to begin with a check */
+    bool mute;          /* sends nothing, as one that vanished */
+    bool deaf_to_dtls;  /* what comes of it is thrown away: the handshake stays half open */
+    bool hung_up;       /* by the server; TCP */
+    bool silent;        /* on this connection so far: it has to begin with a check */
+    uint64_t read_rate; /* bit/s; 0: everything at once. Set before live_throttle */
+    usec_t read_at;
+    size_t may_read;
     unsigned connected, failed, qualities;
     enum relay_path path; /* of the last quality report */
     enum refusal why;
@@ -52,9 +58,12 @@ struct live_guest {
 
 struct live_world {
     struct loop *control;
-    struct relay *relay; /* NULL: stopped */
+    struct relay *relay;       /* NULL: stopped */
     struct listener *listener; /* of the TCP port */
-    enum live_transport transport; /* of guests that are added from now on */
+    /* Of guests that are added from now on. */
+    enum live_transport transport;
+    uint32_t video_bitrate, records;
+    bool adapts;
     struct live_guest guest[LIVE_GUESTS_MAX];
     unsigned guests; /* places ever taken */
     uint32_t clients_made;
@@ -68,6 +77,8 @@ void live_stop_relay(void);
 
 /* A client that has offered and got its answer; its number. VP8 of 300 kbit/s and Opus. */
 unsigned live_add(void);
+/* From now on the guest reads its connection at so many bit/s, and the kernel holds little. */
+void live_throttle(unsigned guest, uint64_t bitrate);
 /* Hangs up and connects anew, with the same session; TCP. */
 void live_reconnect(unsigned guest);
 /* The user is gone: the relay closes the peer. The client's socket stays. */

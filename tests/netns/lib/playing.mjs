@@ -32,6 +32,8 @@ export function mediaStats(person) {
             repairsSent: sent.retransmittedPacketsSent ?? 0,
             samples: audio.totalSamplesReceived ?? 0,
             concealed: audio.concealedSamples ?? 0,
+            soundWaited: audio.jitterBufferDelay ?? 0,
+            soundEmitted: audio.jitterBufferEmittedCount ?? 0,
             localAddress: local.address,
             localPath:
                 local.candidateType === 'relay'
