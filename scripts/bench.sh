@@ -11,7 +11,7 @@ done
 echo "== under load: 100 000 packets/s"
 timeout 120 build/bench/relay_load frames build/meetopia-relay 100
 timeout 120 build/bench/relay_load delay build/meetopia-relay 100
-for program in idle_sockets_bench media_bench udp_port_bench srtp_bench turn_parts_bench turn_core_bench match_bench; do
+for program in idle_sockets_bench media_bench udp_port_bench stream_handover_bench srtp_bench turn_parts_bench turn_core_bench match_bench; do
     echo "== $program"
     timeout 120 "build/bench/$program"
 done
