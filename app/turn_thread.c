@@ -322,13 +322,26 @@ static int register_tcp(struct turn_tcp_stats *s)
          &s->out.messages},
         {"turn_stream_bytes_total", "", "Bytes of such messages", METRIC_COUNTER,
          &s->out.bytes},
-        {"turn_stream_dropped_total", "why=\"full\"",
-         "Relayed messages that waited for such a client in vain", METRIC_COUNTER,
-         &s->out.dropped_full},
-        {"turn_stream_dropped_total", "why=\"late\"",
-         "Relayed messages that waited for such a client in vain", METRIC_COUNTER,
-         &s->out.dropped_late},
+        {"meetopia_leg_frames_dropped_total", "",
+         "frames of pictures that a TCP leg had no room for", METRIC_COUNTER,
+         &s->out.legs.frames_dropped},
+        {"meetopia_leg_full_total", "",
+         "times that a TCP leg became too slow for its pictures", METRIC_COUNTER,
+         &s->out.legs.gates_shut},
+        {"meetopia_leg_packets_dropped_total", "why=\"stale\"",
+         "packets that a TCP leg did not get rid of", METRIC_COUNTER,
+         &s->out.legs.packets_stale},
+        {"meetopia_leg_packets_dropped_total", "why=\"overflow\"",
+         "packets that a TCP leg did not get rid of", METRIC_COUNTER,
+         &s->out.legs.packets_overflow},
     };
+
+    const int rc =
+        metrics_add_histogram("meetopia_leg_queue_seconds", "",
+                              "what a picture has to wait in front of a TCP leg",
+                              &s->out.legs.queue);
+    if (rc != RC_OK)
+        return rc;
     return add_rows(rows, ARRAY_LEN(rows));
 }
 

@@ -7,21 +7,23 @@
 #include <string.h>
 
 enum {
-    CONTROL_LIMIT = 64 * 1024, /* of control and sound */
+    CONTROL_LIMIT = 64 * 1024, /* of control, sound and data */
+    DATA_LIMIT = 48 * 1024,
     PICTURE_LIMIT = 192 * 1024,
     UNSENT_MIN = 2800, /* what the kernel may hold unsent, at least: two segments */
     UNSENT_MAX = 64 * 1024,
-    WINDOW_START = 8192, /* bytes in flight while nothing is known of the path */
+    WINDOW_START = 6000, /* bytes in flight while nothing is known of the path */
 };
 
 #define UNSENT_TIME MSEC(15)  /* of the rate: three times as long as the pump sleeps */
 #define WINDOW_SLACK MSEC(40) /* what may stand in the network's queue */
+#define QUEUED MSEC(25) /* a round trip so much longer than the shortest: no more for now */
 #define LARGE_FADES SEC(2)
 #define REOPEN_CALM SEC(5) /* a gate that shuts again so soon stays shut for longer */
 #define REOPEN_FIRST MSEC(250)
 #define REOPEN_MAX SEC(1) /* a picture now and then is better than none */
 
-enum tag { TAG_CONTROL, TAG_SOUND, TAG_PICTURE };
+enum tag { TAG_CONTROL, TAG_SOUND, TAG_DATA, TAG_PICTURE };
 
 struct gate {
     bool shut;
@@ -40,8 +42,10 @@ struct stream_leg {
     struct rtp_streams streams;
     struct leg_rate rate;
     struct stream_sample sample;
-    size_t put; /* bytes since the last sample */
+    size_t put;      /* bytes since the last sample */
+    uint64_t proved; /* bytes that the path carried without a queue */
     struct gate gate;
+    bool carries_data, hurry;
     bool letting;  /* put's own gate: the frame that comes in was let in */
     uint32_t asks; /* SSRCs whose owner asks the gate: mask of places in `asking` */
     uint32_t asking[8];
@@ -162,17 +166,26 @@ static void shut(struct stream_leg *leg, usec_t now)
     counter_add(&leg->legs->gates_shut, 1);
 }
 
+bool stream_leg_has_room(const struct stream_leg *leg, usec_t now)
+{
+    const struct gate *gate = &leg->gate;
+    const usec_t delay = stream_leg_delay(leg, now);
+
+    return gate->shut ? delay < STREAM_LEG_CLEAR && now >= gate->reopens
+                      : delay <= STREAM_LEG_LIMIT + allowance(gate, now);
+}
+
 bool stream_leg_admits(struct stream_leg *leg, usec_t now)
 {
     struct gate *gate = &leg->gate;
-    const usec_t delay = stream_leg_delay(leg, now);
 
     close_frame(leg, now);
-    if (gate->shut && delay < STREAM_LEG_CLEAR && now >= gate->reopens) {
+    const bool room = stream_leg_has_room(leg, now);
+    if (gate->shut && room) {
         gate->shut = false;
         gate->opened = now;
         gate->frame_mean = 0;
-    } else if (!gate->shut && delay > STREAM_LEG_LIMIT + allowance(gate, now)) {
+    } else if (!room) {
         shut(leg, now);
     }
     if (gate->shut)
@@ -208,17 +221,34 @@ void stream_leg_know(struct stream_leg *leg, uint32_t ssrc, enum stream_leg_kind
         note_asks(leg, ssrc);
 }
 
+static void drop_stale_sound(struct stream_leg *leg, usec_t now);
+
 static int put(struct stream_leg *leg, struct packet_fifo *fifo,
                const struct packet_parts *parts, enum tag tag, usec_t now)
 {
     const struct packet_note note = {.when = now, .tag = tag};
-    const int rc = packet_fifo_put(fifo, parts, &note);
+    const size_t len = parts->head.n + parts->data.n + parts->tail;
+    int rc = RC_FULL;
 
+    /* Data cannot crowd out what must arrive. */
+    if (tag != TAG_DATA || leg->control.bytes + len <= DATA_LIMIT)
+        rc = packet_fifo_put(fifo, parts, &note);
     if (rc == RC_OK)
-        leg->put += parts->head.n + parts->data.n + parts->tail;
+        leg->put += len;
     else
         counter_add(&leg->legs->packets_overflow, 1);
     return rc;
+}
+
+void stream_leg_carries_data(struct stream_leg *leg)
+{
+    leg->carries_data = true;
+}
+
+int stream_leg_put_reply(struct stream_leg *leg, const struct packet_parts *parts, usec_t now)
+{
+    drop_stale_sound(leg, now);
+    return put(leg, &leg->control, parts, TAG_CONTROL, now);
 }
 
 int stream_leg_put(struct stream_leg *leg, const struct packet_parts *parts, usec_t now)
@@ -227,7 +257,7 @@ int stream_leg_put(struct stream_leg *leg, const struct packet_parts *parts, use
     bool fresh;
 
     if (!rtp_glance(parts->data, &glance))
-        return put(leg, &leg->control, parts, TAG_CONTROL, now);
+        return put(leg, &leg->control, parts, leg->carries_data ? TAG_DATA : TAG_CONTROL, now);
     const struct rtp_stream *stream =
         rtp_streams_look(&leg->streams, &glance, parts->data.n, &fresh);
     if (!stream->picture)
@@ -248,6 +278,8 @@ int stream_leg_put(struct stream_leg *leg, const struct packet_parts *parts, use
 
 void stream_leg_sample(struct stream_leg *leg, const struct stream_sample *sample, usec_t now)
 {
+    if (sample->rtt <= sample->rtt_min + QUEUED && sample->acked > leg->sample.acked)
+        leg->proved += sample->acked - leg->sample.acked;
     leg->sample = *sample;
     const usec_t delay = stream_leg_delay(leg, now);
     leg_rate_sample(&leg->rate, sample, waiting(leg) > leg->put, delay, now);
@@ -268,7 +300,7 @@ static size_t window_left(const struct stream_leg *leg)
     const struct stream_sample *s = &leg->sample;
     const uint64_t rate = leg_rate_drained(&leg->rate);
 
-    uint64_t window = WINDOW_START + s->acked; /* as slow start does, with less to start with */
+    uint64_t window = WINDOW_START + leg->proved; /* as slow start, with less to start with */
 
     if (rate && s->rtt_min)
         window = rate * (s->rtt_min + WINDOW_SLACK) / SEC(8) + UNSENT_MIN;
@@ -278,19 +310,21 @@ static size_t window_left(const struct stream_leg *leg)
 
 static size_t budget(const struct stream_leg *leg)
 {
+    if (leg->hurry)
+        return SIZE_MAX;
     const uint32_t most = stream_leg_unsent_max(leg), unsent = leg->sample.unsent;
     const size_t left = unsent < most ? most - unsent : 0, window = window_left(leg);
 
     return left < window ? left : window;
 }
 
-/* After a stall: sound that nobody wants to hear any more. Control is never too late. */
+/* After a stall: sound that nobody wants to hear any more, and data. Control is never too late. */
 static void drop_stale_sound(struct stream_leg *leg, usec_t now)
 {
     struct packet_item item;
 
-    while (packet_fifo_first(&leg->control, &item) && item.note.tag == TAG_SOUND &&
-           now - item.note.when > STREAM_LEG_STALE_SOUND) {
+    while (packet_fifo_first(&leg->control, &item) && item.note.tag != TAG_CONTROL &&
+           (leg->hurry || now - item.note.when > STREAM_LEG_STALE_SOUND)) {
         packet_fifo_pop(&leg->control);
         counter_add(&leg->legs->packets_stale, 1);
     }
@@ -372,6 +406,17 @@ bool stream_leg_is_shut(const struct stream_leg *leg)
 bool stream_leg_waits(const struct stream_leg *leg)
 {
     return waiting(leg) > 0;
+}
+
+size_t stream_leg_bytes(const struct stream_leg *leg)
+{
+    return waiting(leg);
+}
+
+void stream_leg_hurry(struct stream_leg *leg)
+{
+    leg->hurry = true;
+    packet_fifo_clear(&leg->picture);
 }
 
 uint64_t stream_leg_cap(const struct stream_leg *leg)

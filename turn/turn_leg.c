@@ -1,119 +1,158 @@
 #include "turn/turn_leg.h"
 
+#include "core/stream.h"
 #include "core/tcp_liveness.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+
+enum { WRITES_MAX = 64 };
+
+void turn_leg_stats_init(struct turn_leg_stats *stats)
+{
+    *stats = (struct turn_leg_stats){.messages = {0}};
+    stream_legs_init(&stats->legs);
+}
 
 static size_t held(const struct turn_leg *leg)
 {
     return evbuffer_get_length(bufferevent_get_output(leg->bev));
 }
 
-void turn_leg_open(struct turn_leg *leg, struct bufferevent *bev, struct turn_leg_stats *stats,
-                   size_t limit, usec_t age)
+static void wake_at(struct turn_leg *leg, usec_t due)
 {
-    const int on = 1, unsent = TURN_LEG_NOTSENT;
-    const int fd = bufferevent_getfd(bev);
-
-    *leg = (struct turn_leg){.bev = bev, .stats = stats};
-    leg_queue_init(&leg->queue, limit, age);
-    /* Without them it is slower, not wrong. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
-    tcp_liveness_set(fd, TURN_LEG_PATIENCE, false); /* idle ones end with their allocation */
+    (void)timers_set(loop_timers(leg->loop), &leg->timer, due);
 }
 
-void turn_leg_close(struct turn_leg *leg)
+/* --- what is told -------------------------------------------------------------------------- */
+
+static bool differs(uint64_t a, uint64_t b)
 {
-    leg_queue_clear(&leg->queue);
-    leg->bev = NULL;
+    return (a > b ? a - b : b - a) > b / 50;
 }
 
-/* May `n` bytes go to the bufferevent? An empty one takes anything. What came in the same turn
- * of the loop goes along, since nobody has asked the kernel yet; what is left over from an
- * earlier turn is there because the kernel is full. */
-static bool may_hand_over(const struct turn_leg *leg, size_t n, usec_t now)
+static void report(struct turn_leg *leg, usec_t now)
 {
-    const size_t holds = held(leg);
+    const struct turn_leg_report fresh = {
+        .cap = stream_leg_cap(leg->leg),
+        .full = !stream_leg_has_room(leg->leg, now),
+    };
 
-    return holds == 0 || (leg->filled == now && holds + n <= TURN_LEG_FEED);
+    if (!leg->changed || (fresh.full == leg->reported.full &&
+                          !differs(fresh.cap, leg->reported.cap)))
+        return;
+    leg->reported = fresh;
+    leg->changed(leg->arg, &fresh);
 }
 
-static void hand_over(struct turn_leg *leg, const struct span *pieces, size_t count, usec_t now)
+/* --- out ------------------------------------------------------------------------------------ */
+
+/* What the bufferevent holds counts as unsent: the kernel will have it next. */
+static void look(struct turn_leg *leg, usec_t now)
 {
-    if (held(leg) == 0)
-        leg->filled = now;
-    for (size_t i = 0; i < count; i++) {
-        if (pieces[i].n > 0)
-            bufferevent_write(leg->bev, pieces[i].p, pieces[i].n);
-        counter_add(&leg->stats->bytes, pieces[i].n);
+    const struct stream stream = {.fd = bufferevent_getfd(leg->bev)};
+    struct stream_sample sample = {0};
+
+    (void)stream_sample(&stream, &sample); /* no TCP connection: what is held has to do */
+    sample.unsent += (uint32_t)held(leg);
+    stream_leg_sample(leg->leg, &sample, now);
+    const uint32_t wanted = stream_leg_unsent_max(leg->leg);
+    if (wanted < leg->lowat / 4 * 3 || wanted > leg->lowat / 4 * 5) {
+        leg->lowat = wanted;
+        stream_set_lowat(&stream, wanted);
     }
-    counter_add(&leg->stats->messages, 1);
 }
 
-static void count_drops(struct turn_leg *leg)
+static void pump(struct turn_leg *leg, usec_t now)
 {
-    counter_add(&leg->stats->dropped_full, leg->queue.dropped_full);
-    counter_add(&leg->stats->dropped_late, leg->queue.dropped_late);
-    leg->queue.dropped_full = leg->queue.dropped_late = 0;
-}
-
-/* What waits goes first, as far as it may. */
-static void feed(struct turn_leg *leg, usec_t now)
-{
-    struct span message;
-
-    while (leg_queue_front(&leg->queue, now, &message) && may_hand_over(leg, message.n, now)) {
-        hand_over(leg, &message, 1, now);
-        leg_queue_pop(&leg->queue);
+    for (int i = 0; i < WRITES_MAX && stream_leg_waits(leg->leg); i++) {
+        look(leg, now);
+        const struct span bytes = stream_leg_next(leg->leg, now);
+        if (bytes.n == 0)
+            break;
+        bufferevent_write(leg->bev, bytes.p, bytes.n);
+        (void)stream_leg_took(leg->leg, bytes.n);
     }
-    count_drops(leg);
+    report(leg, now);
+}
+
+static void on_timer(struct timer *timer, void *arg, usec_t now)
+{
+    struct turn_leg *leg = arg;
+    (void)timer;
+
+    pump(leg, now);
+    if (stream_leg_waits(leg->leg) || leg->reported.full)
+        wake_at(leg, now + STREAM_LEG_PACE);
 }
 
 int turn_leg_send(struct turn_leg *leg, const struct leg_message *message, usec_t now)
 {
-    static const uint8_t zeroes[4];
+    const struct packet_parts parts = {message->head, message->data, message->tail};
 
-    if (leg_queue_is_empty(&leg->queue) &&
-        may_hand_over(leg, leg_message_bytes(message), now)) {
-        const struct span pieces[] = {message->head, message->data, {zeroes, message->tail}};
-
-        hand_over(leg, pieces, ARRAY_LEN(pieces), now);
-        return RC_OK;
-    }
-    const int rc = leg_queue_put(&leg->queue, message, now);
-    count_drops(leg);
-    if (rc == RC_OK)
-        return RC_OK;
-    return message->kind == LEG_DATA ? RC_AGAIN : RC_FULL;
+    if (!leg->leg)
+        return RC_FULL;
+    const int rc = message->kind == LEG_REPLY ? stream_leg_put_reply(leg->leg, &parts, now)
+                                              : stream_leg_put(leg->leg, &parts, now);
+    if (rc != RC_OK)
+        return message->kind == LEG_REPLY ? RC_FULL : RC_AGAIN;
+    counter_add(&leg->stats->messages, 1);
+    counter_add(&leg->stats->bytes, parts.head.n + parts.data.n + parts.tail);
+    if (!timer_is_set(&leg->timer))
+        wake_at(leg, now);
+    return RC_OK;
 }
 
 void turn_leg_drained(struct turn_leg *leg, usec_t now)
 {
-    feed(leg, now);
+    if (leg->leg && stream_leg_waits(leg->leg))
+        pump(leg, now);
 }
 
 void turn_leg_flush(struct turn_leg *leg, usec_t now)
 {
-    struct span message;
+    if (!leg->leg)
+        return;
+    stream_leg_hurry(leg->leg);
+    while (stream_leg_waits(leg->leg)) {
+        const struct span bytes = stream_leg_next(leg->leg, now);
 
-    leg_queue_drop_data(&leg->queue);
-    while (leg_queue_front(&leg->queue, now, &message)) {
-        hand_over(leg, &message, 1, now);
-        leg_queue_pop(&leg->queue);
+        bufferevent_write(leg->bev, bytes.p, bytes.n);
+        (void)stream_leg_took(leg->leg, bytes.n);
     }
 }
 
 size_t turn_leg_bytes(const struct turn_leg *leg)
 {
-    return held(leg) + leg->queue.bytes;
+    return held(leg) + (leg->leg ? stream_leg_bytes(leg->leg) : 0);
 }
 
 usec_t turn_leg_delay(const struct turn_leg *leg, usec_t now)
 {
-    return held(leg) > 0 ? now - leg->filled : leg_queue_delay(&leg->queue, now);
+    return leg->leg ? stream_leg_delay(leg->leg, now) : 0;
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+void turn_leg_open(struct turn_leg *leg, struct bufferevent *bev, struct loop *loop,
+                   struct turn_leg_stats *stats)
+{
+    const struct stream stream = {.fd = bufferevent_getfd(bev)};
+
+    *leg = (struct turn_leg){.bev = bev, .stats = stats, .loop = loop};
+    timer_init(&leg->timer, on_timer, leg);
+    tcp_liveness_set(stream.fd, TURN_LEG_PATIENCE, false); /* idle ones end with their allocation */
+    if (stream_leg_create(&leg->leg, &stats->legs) != RC_OK)
+        return;
+    stream_leg_carries_data(leg->leg);
+    leg->lowat = stream_leg_unsent_max(leg->leg);
+    stream_set_lowat(&stream, leg->lowat);
+}
+
+void turn_leg_close(struct turn_leg *leg)
+{
+    timers_clear(loop_timers(leg->loop), &leg->timer);
+    stream_leg_free(leg->leg);
+    leg->leg = NULL;
+    leg->bev = NULL;
 }

@@ -159,6 +159,7 @@ int turn_tcp_create(struct turn_tcp **out, const struct turn_tcp_options *option
         return RC_NOMEM;
 
     tcp->options = *options;
+    turn_leg_stats_init(&tcp->stats.out);
     if (!tcp->options.max_connections)
         tcp->options.max_connections = TURN_TCP_CONNECTIONS;
     if (!tcp->options.max_per_source)

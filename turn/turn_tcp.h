@@ -46,8 +46,6 @@ struct turn_tcp_options {
     struct turn_tcp_user user;
     uint32_t max_connections, max_per_source; /* 0: the defaults above */
     usec_t idle, message_time;                /* 0: the defaults above */
-    size_t queue_bytes;                       /* 0: LEG_QUEUE_BYTES */
-    usec_t queue_age;                         /* 0: LEG_QUEUE_AGE */
 };
 
 /* Written by the loop's thread; register them where they are. */
@@ -85,7 +83,7 @@ typedef void turn_tcp_taker(void *arg, struct listener *listener,
 int turn_tcp_detach(struct turn_tcp *tcp, const struct turn_client *client,
                     turn_tcp_taker *taker, void *arg);
 
-/* How much waits for a client, and how long the oldest has; zeroes when it is not there. */
+/* How much waits for a client, and how long a picture would; zeroes when it is not there. */
 struct turn_tcp_backlog {
     size_t bytes;
     usec_t delay;

@@ -230,8 +230,8 @@ void turn_tcp_connection_start(struct turn_tcp_connection *connection)
     connection->message_at = USEC_NEVER;
     connection->idle_at = loop_now(options->loop) + options->idle;
     timer_init(&connection->timer, on_timer, connection);
-    turn_leg_open(&connection->leg, connection->bev, &connection->tcp->stats.out,
-                  options->queue_bytes, options->queue_age);
+    turn_leg_open(&connection->leg, connection->bev, options->loop,
+                  &connection->tcp->stats.out);
     arm(connection);
     bufferevent_setcb(connection->bev, on_read, on_written, on_event, connection);
     bufferevent_enable(connection->bev, EV_READ | EV_WRITE);
