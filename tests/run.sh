@@ -101,7 +101,8 @@ npm_packages() {
     cp tests/package-lock.json "$installed"
 }
 
-programs() { find "$1"/tests -type f -perm -u+x -name "$2" | sort; }
+# Backwards: the longest are in relay/ and sim/, and should not be the last to begin.
+programs() { find "$1"/tests -type f -perm -u+x -name "$2" | sort -r; }
 
 # The test programs that can start threads: what they are linked of does.
 threaded() {

@@ -55,12 +55,13 @@ test('a client that vanishes is noticed, freed and missed by nobody else', { ski
     console.log(`# the partner knew, and the relay was rid of it, after ${Date.now() - since} ms`);
     for (const seen of await undisturbed) assert.equal(seen.state, 'connected');
 
-    await sleep(Math.max(0, CONSENT - 4000 - (Date.now() - since)));
+    /* The last check may be some seconds older than the cut. */
+    await sleep(Math.max(0, CONSENT - 8000 - (Date.now() - since)));
     assert.equal(await patient.metric('meetopia_peers'), 1, 'freed while consent was fresh');
     await until(
         async () => (await patient.metric('meetopia_peers')) === 0,
         'the relay keeps a peer without consent',
-        10000,
+        14000,
     );
     assert.equal(await patient.metric(CONSENT_EXPIRED), 1);
     console.log(`# consent was over after ${Date.now() - since} ms`);
