@@ -35,6 +35,7 @@ static void read_server(struct turn_server_options *out, const struct settings *
         .fingerprint = s->fingerprint,
         .mobility = s->mobility,
         .tcp_relay = !s->no_tcp_relay,
+        .no_udp_relay = s->no_udp_relay,
         .permission_lifetime = s->permission_lifetime,
         .channel_lifetime = s->channel_lifetime,
         .unauthorized_rate = (uint32_t)s->unauthorized_ratelimit_rps,

@@ -387,6 +387,7 @@ static void tcp(struct tester *client)
         turn_server_peer_closed(w.server, c->id, w.now);
     else
         turn_server_peer_connected(w.server, c->id, what % 4 == 0, w.now);
+    (void)turn_server_peer_carried(w.server, c->id, what & 4, 256u * what, w.now);
     /* One that was connected already takes no notice. */
     if (what % 4 == 1)
         turn_server_peer_closed(w.server, c->id, w.now);

@@ -279,6 +279,17 @@ static void they_end_with_their_allocation(void)
     turn_world_close(&w);
 }
 
+static void it_may_be_all_that_is_served(void)
+{
+    turn_world_init(&w);
+    w.options.tcp_relay = w.options.no_udp_relay = true;
+    turn_world_open(&w);
+    tester_init_stream(&alice, &w, "192.0.2.1:4000", TURN_TCP, 1);
+    T_EQ(tester_allocate(&alice), 442);
+    T_EQ(allocate_tcp(&alice), 0);
+    turn_world_close(&w);
+}
+
 static void it_has_no_channels_and_no_indications(void)
 {
     begin();
@@ -327,6 +338,7 @@ static const struct t_case cases[] = {
     T_CASE(an_announced_peer_waits_thirty_seconds),
     T_CASE(an_allocation_has_so_many_connections),
     T_CASE(they_end_with_their_allocation),
+    T_CASE(it_may_be_all_that_is_served),
     T_CASE(it_has_no_channels_and_no_indications),
     T_CASE(bytes_that_are_carried_are_counted_and_held_to_the_rate),
 };
