@@ -233,6 +233,54 @@ void splice_end_flush(struct splice_end *end, usec_t now)
     on_flush(end, now);
 }
 
+/* --- legs of clients over streams
+ * ----------------------------------------------------------------------------------------- */
+
+void splice_end_leg(struct splice_end *end, const struct address *to, struct relay_leg *out)
+{
+    const int origin = splice_table_find(end->clients, to);
+
+    if (origin < 0)
+        return;
+    /* The control thread has those over TCP and TLS; which, and how they are doing, is
+     * reported. */
+    out->elsewhere = (unsigned)origin == end->splice->workers;
+    out->path = out->elsewhere ? RELAY_PATH_TURN_TCP : RELAY_PATH_TURN_UDP;
+}
+
+struct leg_news {
+    struct address relayed;
+    struct relay_leg leg;
+};
+
+static void deliver_news(void *target, void *payload, usec_t now)
+{
+    struct splice_end *end = target;
+    const struct leg_news *news = payload;
+    (void)now;
+
+    if (atomic_load(&end->splice->end[end->index]))
+        worker_leg_report(end->media, &news->relayed, &news->leg);
+    free(payload);
+}
+
+/* Which of them has the client's peer is not known here; the others don't know the address. */
+void splice_end_report(struct splice_end *end, const struct address *relayed,
+                       const struct relay_leg *leg)
+{
+    for (unsigned i = 0; i < end->splice->workers; i++) {
+        struct splice_end *other = atomic_load(&end->splice->end[i]);
+        struct leg_news *news = other ? malloc(sizeof *news) : NULL;
+        const struct loop_message message = {deliver_news, free, other, news};
+
+        if (!news)
+            continue;
+        *news = (struct leg_news){*relayed, *leg};
+        if (loop_post(other->loop, &message) != RC_OK)
+            free(news); /* it is said again in a second */
+    }
+}
+
 /* --- life
  * ----------------------------------------------------------------------------------------- */
 

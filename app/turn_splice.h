@@ -40,6 +40,12 @@ struct turn_media splice_end_media(struct splice_end *end);
 bool splice_end_take(struct splice_end *end, const struct address *to,
                      const struct address *local, struct span data, usec_t now);
 void splice_end_flush(struct splice_end *end, usec_t now);
+/* What carries packets to a client whose relayed address this is. */
+void splice_end_leg(struct splice_end *end, const struct address *to, struct relay_leg *out);
+/* From the thread of a client over a stream, to the media of all others: how its leg is doing.
+ */
+void splice_end_report(struct splice_end *end, const struct address *relayed,
+                       const struct relay_leg *leg);
 
 /* Of all ends: chunks that were too many for the end that they were for. */
 struct counter *turn_splice_lost(struct turn_splice *splice);

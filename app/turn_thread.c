@@ -70,6 +70,13 @@ static bool guest_take(void *arg, const struct address *to, const struct address
     return splice_end_take(thread->end, to, local, data, now);
 }
 
+static void guest_leg(void *arg, const struct address *to, struct relay_leg *out)
+{
+    const struct turn_thread *thread = arg;
+
+    splice_end_leg(thread->end, to, out);
+}
+
 static void guest_close(void *arg)
 {
     turn_thread_free(arg);
@@ -77,7 +84,8 @@ static void guest_close(void *arg)
 
 struct media_guest turn_thread_guest(struct turn_thread *thread)
 {
-    return (struct media_guest){thread, guest_input, guest_idle, guest_take, guest_close, NULL};
+    return (struct media_guest){thread, guest_input, guest_idle, guest_take,
+                                guest_close, guest_leg};
 }
 
 /* --- clients of sessions: DTLS, TCP, TLS
@@ -110,6 +118,25 @@ static bool session_has_allocation(void *arg, const struct turn_client *client)
     const struct turn_thread *thread = arg;
 
     return turn_server_find_client(turn_worker_server(thread->turn), client) != NULL;
+}
+
+static void session_leg(void *arg, const struct turn_client *client,
+                        const struct turn_leg_report *report)
+{
+    const struct turn_thread *thread = arg;
+    const struct turn_allocation *allocation =
+        turn_server_find_client(turn_worker_server(thread->turn), client);
+    const struct relay_leg leg = {
+        .path = client->transport == TURN_TLS ? RELAY_PATH_TURN_TLS : RELAY_PATH_TURN_TCP,
+        .elsewhere = true,
+        .full = report->full,
+        .cap = report->cap,
+    };
+    struct address relayed[2];
+    const size_t count = allocation ? turn_allocation_relayed(allocation, relayed) : 0;
+
+    for (size_t i = 0; i < count; i++)
+        splice_end_report(thread->end, &relayed[i], &leg);
 }
 
 static void dtls_send(void *arg, const struct address *remote, const struct address *local,
@@ -211,7 +238,8 @@ static int make_tcp(struct turn_thread *thread)
 {
     const struct turn_tcp_options options = {
         .loop = thread->options.loop,
-        .user = {thread, session_message, session_flush, session_gone, session_has_allocation},
+        .user = {thread, session_message, session_flush, session_gone, session_has_allocation,
+                 session_leg},
     };
 
     const int rc = turn_tcp_create(&thread->tcp, &options);

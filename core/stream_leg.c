@@ -318,7 +318,8 @@ static size_t budget(const struct stream_leg *leg)
     return left < window ? left : window;
 }
 
-/* After a stall: sound that nobody wants to hear any more, and data. Control is never too late. */
+/* After a stall: sound that nobody wants to hear any more, and data. Control is never too late.
+ */
 static void drop_stale_sound(struct stream_leg *leg, usec_t now)
 {
     struct packet_item item;

@@ -72,8 +72,9 @@ bool stream_leg_is_shut(const struct stream_leg *leg);
 /* Would a frame that begins now be let in? */
 bool stream_leg_has_room(const struct stream_leg *leg, usec_t now);
 
-/* What is no RTP in the packets that are put is somebody else's data, and may be any amount of it: too
- * late, it is thrown away as sound is. Without this it is control, which must arrive. */
+/* What is no RTP in the packets that are put is somebody else's data, and may be any amount of
+ * it: too late, it is thrown away as sound is. Without this it is control, which must arrive.
+ */
 void stream_leg_carries_data(struct stream_leg *leg);
 
 /* One message, framing in `head` and `tail`, with the packet in `data`. RC_FULL, RC_NOMEM: it
@@ -94,8 +95,8 @@ int stream_leg_took(struct stream_leg *leg, size_t n);
 /* Is there anything to write? */
 bool stream_leg_waits(const struct stream_leg *leg);
 size_t stream_leg_bytes(const struct stream_leg *leg);
-/* The connection is to end: what must arrive comes out at once, whatever the kernel holds, and the
- * rest is thrown away. */
+/* The connection is to end: what must arrive comes out at once, whatever the kernel holds, and
+ * the rest is thrown away. */
 void stream_leg_hurry(struct stream_leg *leg);
 /* How much unsent the kernel should hold at most: for TCP_NOTSENT_LOWAT. */
 uint32_t stream_leg_unsent_max(const struct stream_leg *leg);

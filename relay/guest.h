@@ -46,6 +46,10 @@ void worker_send(struct worker *worker, const struct address *to, const struct a
                  const struct udp_parts *parts);
 void worker_flush(struct worker *worker);
 void worker_leg_gone(struct worker *worker, const struct address *to);
+/* How the stream of another thread is doing that carries packets to `to`, an address of the guest's.
+ * With each change of it, and once a second. */
+void worker_leg_report(struct worker *worker, const struct address *to,
+                       const struct relay_leg *leg);
 /* Datagrams for the media as if they had come in by a socket: `from` is an address that the
  * guest takes, `local` an IP with port 0. What belongs to no peer connection is dropped: a
  * guest is never its own client. 32 readable bytes behind each, which may be changed in place.

@@ -171,6 +171,15 @@ bool media_accepts(const struct media *media, const struct address *from)
     return find_address(media, from) != NULL;
 }
 
+void media_leg_report(struct media *media, const struct address *remote,
+                      const struct relay_leg *leg)
+{
+    const struct address_entry *entry = find_address(media, remote);
+
+    if (entry)
+        peer_leg_report(entry->peer, remote, leg);
+}
+
 void media_leg_gone(struct media *media, const struct address *remote)
 {
     const struct address_entry *entry = find_address(media, remote);

@@ -134,6 +134,9 @@ void media_splice(struct media *media, struct udp_datagram *batch, size_t count,
 bool media_accepts(const struct media *media, const struct address *from);
 /* The TCP connection of this address is closed: its peer goes by another path, or waits for one. */
 void media_stream_lost(struct media *media, const struct address *remote, usec_t now);
+/* A leg elsewhere is doing like this. Of nobody's address: nothing. */
+void media_leg_report(struct media *media, const struct address *remote,
+                      const struct relay_leg *leg);
 /* The relay_leg of this address is gone; its peer goes on without. */
 void media_leg_gone(struct media *media, const struct address *remote);
 /* Sends what the inputs and timers since the last flush have made. After each wakeup. */

@@ -15,6 +15,7 @@ static void fail(struct peer *peer, enum refusal why)
     outbox_flush(media_context(peer->media)->outbox);
     peer->route.remote = (struct address){0};
     peer->leg.stream = NULL;
+    peer->leg.elsewhere = false;
     const struct media_event event = {.kind = MEDIA_EVENT_FAILED, .why = why};
     media_emit(peer->media, peer, &event);
 }
@@ -59,6 +60,15 @@ static void rearm(struct peer *peer)
 
 static void start_dtls(struct peer *peer, usec_t now);
 
+static void take_leg(struct peer *peer, const struct relay_leg *leg)
+{
+    peer->path = leg->path;
+    peer->leg.stream = leg->stream;
+    peer->leg.elsewhere = leg->elsewhere;
+    peer->leg.full = leg->elsewhere && leg->full;
+    peer->elsewhere_cap = leg->elsewhere ? leg->cap : 0;
+}
+
 /* To the selected path, and what carries packets there. */
 static void follow_path(struct peer *peer)
 {
@@ -69,8 +79,7 @@ static void follow_path(struct peer *peer)
     const struct relay_leg leg = media_leg(peer->media, &path->remote);
     peer->route.remote = path->remote;
     peer->route.local = path->local;
-    peer->path = leg.path;
-    peer->leg.stream = leg.stream;
+    take_leg(peer, &leg);
     if (!leg.stream)
         return;
     stream_leg_know(leg.stream, peer->audio_out.ssrc, STREAM_LEG_SOUND);
@@ -114,6 +123,15 @@ void peer_leg_gone(struct peer *peer, const struct address *remote)
 {
     if (address_equal(&peer->route.remote, remote))
         peer->leg.stream = NULL;
+}
+
+void peer_leg_report(struct peer *peer, const struct address *remote,
+                     const struct relay_leg *leg)
+{
+    if (!address_equal(&peer->route.remote, remote))
+        return;
+    take_leg(peer, leg);
+    media_mark_dirty(peer->media, peer);
 }
 
 void peer_stream_lost(struct peer *peer, const struct address *remote, usec_t now)

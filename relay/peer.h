@@ -70,6 +70,7 @@ struct peer {
     struct track_in audio_in, video_in;
     struct track_out audio_out, video_out;
     struct track_leg leg;
+    uint64_t elsewhere_cap; /* of a leg over TCP of another thread; 0: no limit is known */
     enum relay_path path;  /* of the route */
     uint64_t leg_told;     /* of what a leg over TCP takes: what was passed on last */
     struct sent_packets sent;
@@ -101,6 +102,8 @@ void peer_send_data(struct peer *peer, struct span packet, usec_t now);
 void peer_stream_lost(struct peer *peer, const struct address *remote, usec_t now);
 /* What carried packets to `remote` is gone. */
 void peer_leg_gone(struct peer *peer, const struct address *remote);
+void peer_leg_report(struct peer *peer, const struct address *remote,
+                     const struct relay_leg *leg);
 /* An SRTP or SRTCP packet authenticated: `from` is alive, and the handshake is over. */
 void peer_authenticated(struct peer *peer, const struct address *from, usec_t now);
 /* At the end of a batch in which something came in: asks and reports what cannot wait. */
@@ -131,6 +134,8 @@ void peer_link(struct peer *a, struct peer *b, usec_t now);
 void peer_unlink(struct peer *peer, usec_t now);
 /* What the path to the client carries, as far as is known; 0: unknown. */
 uint64_t peer_capacity(const struct peer *peer);
+/* What its leg over TCP takes, if that is what it has; 0: unknown. */
+uint64_t peer_leg_cap(const struct peer *peer);
 /* What the client may send, as the partner's path and our own limit have it; 0: no limit. */
 uint64_t peer_send_cap(const struct peer *peer);
 

@@ -125,12 +125,17 @@ void peer_rtp(struct peer *peer, uint8_t *data, size_t len, usec_t now)
 /* --- links
  * --------------------------------------------------------------------------------------- */
 
+uint64_t peer_leg_cap(const struct peer *peer)
+{
+    return peer->leg.stream ? stream_leg_cap(peer->leg.stream) : peer->elsewhere_cap;
+}
+
 uint64_t peer_capacity(const struct peer *peer)
 {
     /* When packets arrive over TCP says how TCP works, and little of the path: what the client
      * makes of it, and we of its reports, is wrong. The leg itself knows. */
-    if (peer->leg.stream)
-        return stream_leg_cap(peer->leg.stream);
+    if (peer->leg.stream || peer->leg.elsewhere)
+        return peer_leg_cap(peer);
     if (peer->leg.sent && bandwidth_is_known(&peer->bandwidth))
         return bandwidth_estimate(&peer->bandwidth);
     return peer->remb;

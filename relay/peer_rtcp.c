@@ -68,7 +68,7 @@ static void on_key_frame_wanted(struct peer *peer, uint32_t ssrc)
 
     if (!track || !track->source)
         return;
-    if (peer->leg.stream && stream_leg_is_shut(peer->leg.stream))
+    if (track_leg_is_shut(&peer->leg))
         return; /* it could not be sent; it is asked for when it can */
     keyframe_request_want(&track->source->key_frame);
     media_mark_dirty(peer->media, peer->partner ? peer->partner : peer);
@@ -354,7 +354,7 @@ static void write_remb(struct mouth *mouth, usec_t now)
 /* What a leg over TCP takes has changed by more than noise. */
 static void watch_leg(struct peer *peer)
 {
-    const uint64_t cap = peer->leg.stream ? stream_leg_cap(peer->leg.stream) : 0;
+    const uint64_t cap = peer_leg_cap(peer);
     const uint64_t told = peer->leg_told, difference = cap > told ? cap - told : told - cap;
 
     if (difference <= told / 50)
@@ -442,7 +442,7 @@ void peer_quality(struct peer *peer, usec_t now)
     quality->down_loss = (float)out->fraction_lost / 256.0f;
     quality->down_jitter = (uint32_t)((uint64_t)out->jitter * 1000 / clock_rate);
     quality->down_bitrate = bandwidth_acked_rate(&peer->bandwidth);
-    quality->down_estimate = peer->leg.stream ? stream_leg_cap(peer->leg.stream)
+    quality->down_estimate = peer->leg.stream || peer->leg.elsewhere ? peer_leg_cap(peer)
                              : peer->leg.sent ? bandwidth_estimate(&peer->bandwidth)
                                               : peer->remb;
     media_emit(peer->media, peer, &event);

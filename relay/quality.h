@@ -19,10 +19,14 @@ enum relay_path {
     RELAY_PATH_TURN_TLS,
 };
 
-/* What carries packets to an address. */
+/* What carries packets to an address: datagrams, a stream of this thread, or a stream of
+ * another, of which it is said from time to time how it is doing. */
 struct relay_leg {
     enum relay_path path;
-    struct stream_leg *stream; /* borrowed until it is said to be gone; NULL: datagrams */
+    struct stream_leg *stream; /* borrowed until it is said to be gone; NULL: the others */
+    bool elsewhere;
+    bool full;    /* elsewhere: no picture gets through for now */
+    uint64_t cap; /* elsewhere: bit/s that may be sent; 0: no limit is known */
 };
 
 /* Of the last 5 s. Times in microseconds, ratios 0..1, bitrates in bit/s. up: client to us. */

@@ -29,7 +29,8 @@ void track_out_init(struct track_out *track, enum media_kind media,
     track->media = media;
     track->ssrc = ssrcs->media;
     track->rtx_ssrc = ssrcs->rtx;
-    track->rtx_seq = random[0] & 0x7fff; /* RFC 3711, 3.3.1: low, so that the first wrap is far */
+    track->rtx_seq =
+        random[0] & 0x7fff; /* RFC 3711, 3.3.1: low, so that the first wrap is far */
     track->leg = leg;
     track->resend_bytes = TRACK_OUT_RESEND_START;
 
@@ -95,8 +96,8 @@ static bool choose_payload(const struct track_out *track, const struct track_pac
 {
     struct red_block primary;
 
-    /* RED names the payload types of its blocks (RFC 2198, section 3): a client that has another
-     * number for Opus gets the primary block alone. */
+    /* RED names the payload types of its blocks (RFC 2198, section 3): a client that has
+     * another number for Opus gets the primary block alone. */
     const bool foreign = packet->codec == CODEC_RED &&
                          track->source->payload_type != track->payload_type[CODEC_OPUS];
 
@@ -231,19 +232,21 @@ static bool forward(struct track_out *track, const struct track_packet *packet, 
     return b.as.first;
 }
 
-/* A path over TCP may have no room for a frame: it is then left out before it gets a number, so that the
- * client sees no gap, and what follows has to begin with a key frame, which is asked for once there is
- * room again. Late packets share the fate of the newest frame. */
+/* A path over TCP may have no room for a frame: it is then left out before it gets a number, so
+ * that the client sees no gap, and what follows has to begin with a key frame, which is asked
+ * for once there is room again. Late packets share the fate of the newest frame. */
 static bool leg_takes(struct track_out *track, const struct track_packet *packet, usec_t now)
 {
     const uint32_t timestamp = packet->view.timestamp;
 
-    if (!track->leg->stream || track->media != MEDIA_VIDEO)
+    const struct track_leg *leg = track->leg;
+
+    if ((!leg->stream && !leg->elsewhere) || track->media != MEDIA_VIDEO)
         return true;
     if (!track->frame_asked || (int32_t)(timestamp - track->frame_timestamp) > 0) {
         track->frame_asked = true;
         track->frame_timestamp = timestamp;
-        track->frame_admitted = stream_leg_admits(track->leg->stream, now);
+        track->frame_admitted = leg->stream ? stream_leg_admits(leg->stream, now) : !leg->full;
         if (!track->frame_admitted && track->rewriter.state == REWRITER_RUNNING)
             rewriter_switch(&track->rewriter, packet->view.ssrc);
     }
@@ -264,7 +267,8 @@ void track_out_packet(struct track_out *track, const struct track_packet *packet
         struct packet_ring_entry entry;
         struct track_packet late;
 
-        if (!packet_ring_get(&track->source->ring, (uint16_t)(packet->view.seq + i), now, &entry))
+        if (!packet_ring_get(&track->source->ring, (uint16_t)(packet->view.seq + i), now,
+                             &entry))
             continue;
         if (track_in_describe(track->source, entry.packet, &late))
             (void)forward(track, &late, now);
@@ -284,7 +288,7 @@ bool track_out_resend(struct track_out *track, uint16_t seq, usec_t now)
         return false;
     if (track->resend_bytes < OUTBOX_PACKET_MAX)
         return false;
-    if (leg->stream && stream_leg_is_shut(leg->stream))
+    if (track_leg_is_shut(leg))
         return false;
     if (sent_history_resend(&track->history, seq, leg->rtt, now, &sent) != RC_OK)
         return false;

@@ -1,6 +1,6 @@
 /*
- * relay/track_out.h - one outgoing track of a peer: the stable audio or video stream that a client
- * sees for as long as its peer connection lives, whoever its partner is.
+ * relay/track_out.h - one outgoing track of a peer: the stable audio or video stream that a
+ * client sees for as long as its peer connection lives, whoever its partner is.
  *
  * Sans-IO. Sequences the value modules (rewriter, sent history, sender report, RTX) and writes
  * packets into the worker's outbox. Embedded in the peer, owned by its worker.
@@ -30,7 +30,15 @@ struct track_leg {
     struct sent_packets *sent; /* NULL: transport-wide feedback is not negotiated */
     usec_t rtt;                /* to the client; 0 unknown */
     struct stream_leg *stream; /* borrowed: a path over TCP has one; else NULL */
+    bool elsewhere,
+        full; /* such a path whose leg is another thread's; it takes no picture now */
 };
+
+/* No picture gets through for now. */
+static inline bool track_leg_is_shut(const struct track_leg *leg)
+{
+    return leg->stream ? stream_leg_is_shut(leg->stream) : leg->elsewhere && leg->full;
+}
 
 struct track_out {
     enum media_kind media;
@@ -68,8 +76,8 @@ void track_out_configure(struct track_out *track,
                          const struct sdp_negotiated_media *negotiated);
 void track_out_free(struct track_out *track);
 
-/* Shows `source` from now on, beginning with a key frame; NULL: nothing. Also undoes and makes the
- * link on the source's side. */
+/* Shows `source` from now on, beginning with a key frame; NULL: nothing. Also undoes and makes
+ * the link on the source's side. */
 void track_out_watch(struct track_out *track, struct track_in *source);
 
 /* Can the client take packets of this codec (RED: at least what is inside)? */

@@ -290,7 +290,8 @@ static void find_leg(void *arg, const struct address *to, struct relay_leg *out)
     const struct worker *worker = arg;
 
     if (stream_address_number(to))
-        *out = (struct relay_leg){RELAY_PATH_TCP, ice_streams_leg(worker->streams, to)};
+        *out = (struct relay_leg){.path = RELAY_PATH_TCP,
+                                   .stream = ice_streams_leg(worker->streams, to)};
     else if (worker->guest.leg)
         worker->guest.leg(worker->guest.arg, to, out);
 }
@@ -299,6 +300,13 @@ void worker_leg_gone(struct worker *worker, const struct address *to)
 {
     if (worker->media) /* else it says its last words */
         media_leg_gone(worker->media, to);
+}
+
+void worker_leg_report(struct worker *worker, const struct address *to,
+                       const struct relay_leg *leg)
+{
+    if (worker->media)
+        media_leg_report(worker->media, to, leg);
 }
 
 /* On the control thread. */

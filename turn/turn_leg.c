@@ -8,6 +8,8 @@
 
 enum { WRITES_MAX = 64 };
 
+#define REPORT_INTERVAL SEC(1)
+
 void turn_leg_stats_init(struct turn_leg_stats *stats)
 {
     *stats = (struct turn_leg_stats){.messages = {0}};
@@ -24,7 +26,8 @@ static void wake_at(struct turn_leg *leg, usec_t due)
     (void)timers_set(loop_timers(leg->loop), &leg->timer, due);
 }
 
-/* --- what is told -------------------------------------------------------------------------- */
+/* --- what is told --------------------------------------------------------------------------
+ */
 
 static bool differs(uint64_t a, uint64_t b)
 {
@@ -38,14 +41,18 @@ static void report(struct turn_leg *leg, usec_t now)
         .full = !stream_leg_has_room(leg->leg, now),
     };
 
-    if (!leg->changed || (fresh.full == leg->reported.full &&
-                          !differs(fresh.cap, leg->reported.cap)))
+    if (!leg->changed)
+        return;
+    if (fresh.full == leg->reported.full && !differs(fresh.cap, leg->reported.cap) &&
+        now - leg->reported_at < REPORT_INTERVAL)
         return;
     leg->reported = fresh;
+    leg->reported_at = now;
     leg->changed(leg->arg, &fresh);
 }
 
-/* --- out ------------------------------------------------------------------------------------ */
+/* --- out ------------------------------------------------------------------------------------
+ */
 
 /* What the bufferevent holds counts as unsent: the kernel will have it next. */
 static void look(struct turn_leg *leg, usec_t now)
@@ -132,7 +139,8 @@ usec_t turn_leg_delay(const struct turn_leg *leg, usec_t now)
     return leg->leg ? stream_leg_delay(leg->leg, now) : 0;
 }
 
-/* --- life ----------------------------------------------------------------------------------- */
+/* --- life -----------------------------------------------------------------------------------
+ */
 
 void turn_leg_open(struct turn_leg *leg, struct bufferevent *bev, struct loop *loop,
                    struct turn_leg_stats *stats)

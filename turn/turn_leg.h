@@ -1,10 +1,11 @@
 /*
- * turn/turn_leg.h - the way out to one client over TCP or TLS: core/stream_leg.h on a bufferevent.
+ * turn/turn_leg.h - the way out to one client over TCP or TLS: core/stream_leg.h on a
+ * bufferevent.
  *
- * Glue. One thread. The bufferevent gets no more than the path takes at once; the rest waits in the
- * leg, where it can still be left out: whole pictures first, so that the client hears what is new and
- * never what is old. What this server cannot read it tells apart by its looks (core/rtp_glance.h).
- * Messages of one turn of the loop leave together at its end.
+ * Glue. One thread. The bufferevent gets no more than the path takes at once; the rest waits in
+ * the leg, where it can still be left out: whole pictures first, so that the client hears what
+ * is new and never what is old. What this server cannot read it tells apart by its looks
+ * (core/rtp_glance.h). Messages of one turn of the loop leave together at its end.
  */
 #ifndef TURN_TURN_LEG_H
 #define TURN_TURN_LEG_H
@@ -52,7 +53,9 @@ struct turn_leg {
     struct timer timer;           /* the end of this turn, or when to look again */
     uint32_t lowat;
     struct turn_leg_report reported;
-    /* Called when the report has changed by more than noise; NULL: nobody asks. */
+    usec_t reported_at;
+    /* Called when the report has changed by more than noise, and once a second while anything
+     * is sent; NULL: nobody asks. */
     void (*changed)(void *arg, const struct turn_leg_report *report);
     void *arg;
 };
@@ -65,9 +68,9 @@ void turn_leg_open(struct turn_leg *leg, struct bufferevent *bev, struct loop *l
 /* Frees what waits; the bufferevent stays the owner's. */
 void turn_leg_close(struct turn_leg *leg);
 
-/* Sends with the end of this turn, or as soon as the path takes it. RC_OK; RC_AGAIN: it was data and
- * is left out, and counted; RC_FULL: it was a reply and there is no room even for that, so the client
- * does not read: close it. */
+/* Sends with the end of this turn, or as soon as the path takes it. RC_OK; RC_AGAIN: it was
+ * data and is left out, and counted; RC_FULL: it was a reply and there is no room even for
+ * that, so the client does not read: close it. */
 int turn_leg_send(struct turn_leg *leg, const struct leg_message *message, usec_t now);
 /* From the bufferevent's write callback: its output is empty. */
 void turn_leg_drained(struct turn_leg *leg, usec_t now);

@@ -245,6 +245,17 @@ const struct turn_client *turn_allocation_client(const struct turn_allocation *a
     return &allocation->client;
 }
 
+size_t turn_allocation_relayed(const struct turn_allocation *allocation,
+                               struct address out[static 2])
+{
+    size_t count = 0;
+
+    for (int i = 0; i < TURN_SIDES; i++)
+        if (address_len(&allocation->side[i].address))
+            out[count++] = allocation->side[i].address;
+    return count;
+}
+
 uint32_t turn_server_allocations(const struct turn_server *server)
 {
     return server->by_number.count;

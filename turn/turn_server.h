@@ -172,6 +172,8 @@ struct turn_allocation *turn_server_find_relayed(const struct turn_server *serve
 struct turn_allocation *turn_server_find_client(const struct turn_server *server,
                                                 const struct turn_client *client);
 const struct turn_client *turn_allocation_client(const struct turn_allocation *allocation);
+/* Its relayed addresses: how many. */
+size_t turn_allocation_relayed(const struct turn_allocation *allocation, struct address out[static 2]);
 
 /* A stream or DTLS session ended: its allocation ends with it, but for a mobile one (RFC 8016),
  * which waits for its lifetime. For a client's data connection (RFC 6062) use

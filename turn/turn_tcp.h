@@ -39,6 +39,9 @@ struct turn_tcp_user {
     void (*gone)(void *arg, const struct turn_client *client, usec_t now);
     /* turn_server_find_client: those that have one may stay. */
     bool (*has_allocation)(void *arg, const struct turn_client *client);
+    /* How the way out to a client is doing: with each change, and once a second while anything is sent.
+     * NULL: nobody asks. */
+    void (*leg)(void *arg, const struct turn_client *client, const struct turn_leg_report *report);
 };
 
 struct turn_tcp_options {

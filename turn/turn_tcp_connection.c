@@ -223,6 +223,15 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     loop_leave(loop);
 }
 
+static void on_leg(void *arg, const struct turn_leg_report *report)
+{
+    struct turn_tcp_connection *connection = arg;
+    const struct turn_tcp_user *user = &connection->tcp->options.user;
+
+    if (user->leg && connection->allocated)
+        user->leg(user->arg, &connection->client, report);
+}
+
 void turn_tcp_connection_start(struct turn_tcp_connection *connection)
 {
     const struct turn_tcp_options *options = &connection->tcp->options;
@@ -232,6 +241,8 @@ void turn_tcp_connection_start(struct turn_tcp_connection *connection)
     timer_init(&connection->timer, on_timer, connection);
     turn_leg_open(&connection->leg, connection->bev, options->loop,
                   &connection->tcp->stats.out);
+    connection->leg.changed = on_leg;
+    connection->leg.arg = connection;
     arm(connection);
     bufferevent_setcb(connection->bev, on_read, on_written, on_event, connection);
     bufferevent_enable(connection->bev, EV_READ | EV_WRITE);

@@ -275,7 +275,8 @@ static void find_leg(void *arg, const struct address *to, struct relay_leg *out)
 
     for (unsigned i = 0; i < world.call.clients; i++)
         if (world.call.client[i].pipe && address_equal(&world.call.client[i].address, to))
-            *out = (struct relay_leg){RELAY_PATH_TCP, world.call.client[i].leg};
+            *out = (struct relay_leg){.path = RELAY_PATH_TCP,
+                                       .stream = world.call.client[i].leg};
 }
 
 static void send_by_leg(struct call_client *client, const uint8_t *data, size_t len)

@@ -181,11 +181,47 @@ static void a_line_that_gets_its_room_back_is_used_again(void)
     call_end();
 }
 
+/* What a thread with TURN clients over TLS says of one of them. */
+static void say_of_leg(bool full, uint64_t cap)
+{
+    const struct relay_leg leg = {
+        .path = RELAY_PATH_TURN_TLS, .elsewhere = true, .full = full, .cap = cap};
+
+    media_leg_report(call->media[0], &call->client[1].address, &leg);
+    call_run(MSEC(1));
+}
+
+static void a_leg_of_another_thread_is_heeded_by_what_is_said_of_it(void)
+{
+    begin(&(struct call_options){.workers = 1}, &obedient);
+    call_run(SEC(5));
+    const struct media_client_heard *heard = media_client_heard(call->client[0].client);
+    say_of_leg(true, 400000);
+    const unsigned asked = heard->pli.count;
+    call_run(MSEC(100)); /* what is under way */
+    const uint64_t before = video()->packets, sound = audio()->packets;
+    call_run(SEC(2));
+    T_EQ(video()->packets, before);
+    T_OK(audio()->packets >= sound + 95);
+    T_EQ(heard->pli.count, asked);
+    T_OK(heard->remb_bitrate > 300000 && heard->remb_bitrate <= 400000);
+
+    say_of_leg(false, 400000);
+    call_run(SEC(2));
+    T_OK(video()->packets > before + 50);
+    T_OK(heard->pli.count > asked);
+    expect_pictures_without_a_gap();
+    call_run(SEC(5));
+    T_OK(call_last_event(1, MEDIA_EVENT_QUALITY)->quality.path == RELAY_PATH_TURN_TLS);
+    call_end();
+}
+
 static const struct t_case cases[] = {
     T_CASE(a_line_with_room_is_as_good_as_udp),
     T_CASE(the_sender_is_told_to_slow_down),
     T_CASE(a_sender_on_another_worker_is_told_too),
     T_CASE(a_sender_that_does_not_listen_costs_pictures_and_no_sound),
     T_CASE(a_line_that_gets_its_room_back_is_used_again),
+    T_CASE(a_leg_of_another_thread_is_heeded_by_what_is_said_of_it),
 };
 T_MAIN(cases)

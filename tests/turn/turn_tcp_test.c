@@ -138,7 +138,7 @@ static void open_server(struct turn_tcp_options options)
     T_EQ(loop_create(&server.loop, "test", 16), RC_OK);
     options.loop = server.loop;
     options.user =
-        (struct turn_tcp_user){&server, on_message, on_flush, on_gone, has_allocation};
+        (struct turn_tcp_user){&server, on_message, on_flush, on_gone, has_allocation, NULL};
     T_EQ(turn_tcp_create(&server.tcp, &options), RC_OK);
     server.protocol = turn_tcp_protocol(server.tcp);
     T_EQ(address_parse(&at.at, "127.0.0.1"), RC_OK);
