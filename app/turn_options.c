@@ -31,7 +31,6 @@ static void read_server(struct turn_server_options *out, const struct settings *
         .stun_only = s->stun_only,
         .secure_stun = s->secure_stun,
         .no_stun = s->no_stun,
-        .no_udp_relay = s->no_udp_relay,
         .fingerprint = s->fingerprint,
         .mobility = s->mobility,
         .tcp_relay = !s->no_tcp_relay,
