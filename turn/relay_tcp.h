@@ -18,7 +18,7 @@
 #include "core/loop.h"
 #include "core/metrics.h"
 #include "turn/relay_addresses.h"
-#include "turn/tcp_pipe.h"
+#include "turn/relay_pipe.h"
 
 struct turn_allocation;
 struct turn_relay; /* a relay of a set has `tcp` in it: turn/turn_relay.h */
@@ -34,8 +34,9 @@ struct relay_tcp_events {
     /* A peer has connected. Returns the id of the connection; 0: it is closed. */
     uint32_t (*arrived)(void *arg, struct turn_allocation *owner, const struct address *peer,
                         usec_t now);
-    /* Bytes were carried; as tcp_pipe_user.carried. */
-    usec_t (*carried)(void *arg, uint32_t id, enum tcp_pipe_way way, size_t bytes, usec_t now);
+    /* Bytes were carried; as relay_pipe_user.carried. */
+    usec_t (*carried)(void *arg, uint32_t id, enum relay_pipe_way way, size_t bytes,
+                      usec_t now);
     /* It has ended by itself, and the client's data connection with it. */
     void (*closed)(void *arg, uint32_t id, usec_t now);
 };

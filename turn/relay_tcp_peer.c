@@ -58,7 +58,7 @@ void relay_tcp_peer_free(struct relay_tcp_peer *peer)
 
     close_fd(peer);
     if (peer->pipe)
-        tcp_pipe_free(peer->pipe);
+        relay_pipe_free(peer->pipe);
     if (peer->id)
         HASH_DEL(set->peers, peer);
     count(set);
@@ -157,7 +157,7 @@ struct relay_tcp_peer *relay_tcp_expect(struct relay_tcp *set, uint32_t id)
     return peer;
 }
 
-static usec_t on_carried(void *arg, enum tcp_pipe_way way, size_t bytes, usec_t now)
+static usec_t on_carried(void *arg, enum relay_pipe_way way, size_t bytes, usec_t now)
 {
     const struct relay_tcp_peer *peer = arg;
     const struct relay_tcp_events *events = &peer->set->options.events;
@@ -183,7 +183,7 @@ void relay_tcp_take(void *arg, struct listener *listener, struct bufferevent *cl
 {
     struct relay_tcp_peer *peer = arg;
     struct loop *loop = peer->set->options.loop;
-    const struct tcp_pipe_user user = {peer, on_carried, on_ended};
+    const struct relay_pipe_user user = {peer, on_carried, on_ended};
     const int fd = peer->fd;
 
     if (peer->state == RELAY_TCP_DROPPED) {
@@ -193,6 +193,6 @@ void relay_tcp_take(void *arg, struct listener *listener, struct bufferevent *cl
     }
     peer->fd = -1;
     peer->state = RELAY_TCP_BOUND;
-    if (tcp_pipe_create(&peer->pipe, loop, listener, client, fd, &user) != RC_OK)
+    if (relay_pipe_create(&peer->pipe, loop, listener, client, fd, &user) != RC_OK)
         give_up(peer, loop_now(loop));
 }

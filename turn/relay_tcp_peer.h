@@ -32,7 +32,7 @@ struct relay_tcp_peer {
     enum relay_tcp_state state;
     int fd;                   /* owned, until it is the pipe's; -1 */
     struct event *connecting; /* owned; CONNECTING */
-    struct tcp_pipe *pipe;    /* owned; BOUND */
+    struct relay_pipe *pipe;  /* owned; BOUND */
 };
 
 struct tcp_relay;

@@ -151,12 +151,12 @@ static uint32_t on_arrived(void *arg, struct turn_allocation *owner, const struc
     return turn_server_peer_arrived(worker->server, owner, peer, now);
 }
 
-static usec_t on_carried(void *arg, uint32_t id, enum tcp_pipe_way way, size_t bytes,
+static usec_t on_carried(void *arg, uint32_t id, enum relay_pipe_way way, size_t bytes,
                          usec_t now)
 {
     const struct turn_worker *worker = arg;
 
-    return turn_server_peer_carried(worker->server, id, way == TCP_PIPE_FROM_CLIENT, bytes,
+    return turn_server_peer_carried(worker->server, id, way == RELAY_PIPE_FROM_CLIENT, bytes,
                                     now);
 }
 

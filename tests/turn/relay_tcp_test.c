@@ -78,7 +78,7 @@ static uint32_t on_arrived(void *arg, struct turn_allocation *whose, const struc
     return net.arrived_id;
 }
 
-static usec_t on_carried(void *arg, uint32_t id, enum tcp_pipe_way way, size_t bytes,
+static usec_t on_carried(void *arg, uint32_t id, enum relay_pipe_way way, size_t bytes,
                          usec_t now)
 {
     T_OK(arg == &net && id != 0);
@@ -164,8 +164,8 @@ static void begin_with(const char *ip, const struct relay_addresses_options *add
         .max_connections = max_connections,
     };
     T_EQ(relay_tcp_create(&net.set, &options), RC_OK);
-    net.protocol = (struct listener_protocol){
-        .name = "data", .recognise = recognise, .accept = on_accept};
+    net.protocol =
+        (struct listener_protocol){.name = "data", .recognise = recognise, .accept = on_accept};
     clients.at = at(ip);
     T_EQ(listener_open(&net.listener, net.loop, &clients), RC_OK);
     net.wall = listen_at(ip, &net.wall_at);

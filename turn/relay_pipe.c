@@ -1,4 +1,4 @@
-#include "turn/tcp_pipe.h"
+#include "turn/relay_pipe.h"
 
 #include "core/tcp_liveness.h"
 
@@ -16,12 +16,12 @@
 enum {
     READ_MOST = 16 * 1024, /* bytes of one read */
     COPY_BELOW = 4096,     /* bytes: fewer are copied together */
-    RESUME_AT = TCP_PIPE_BUFFER / 2,
+    RESUME_AT = RELAY_PIPE_BUFFER / 2,
 };
 
 /* One way of the two. It is read while none of the four holds. */
 struct flow {
-    struct tcp_pipe *pipe;         /* borrowed: it is in it */
+    struct relay_pipe *pipe;       /* borrowed: it is in it */
     struct bufferevent *from, *to; /* the pipe's */
     struct timer rest;
     bool full;     /* as much waits as may */
@@ -30,27 +30,27 @@ struct flow {
     bool finished; /* and `to` was told */
 };
 
-struct tcp_pipe {
+struct relay_pipe {
     struct loop *loop;                 /* borrowed */
     struct listener *listener;         /* borrowed: the client's connection is counted there */
     struct bufferevent *client, *peer; /* owned */
-    struct flow flow[TCP_PIPE_WAYS];
+    struct flow flow[RELAY_PIPE_WAYS];
     struct timer silence; /* set when one way has finished */
     usec_t silent_at;
-    struct tcp_pipe_user user;
+    struct relay_pipe_user user;
 };
 
 /* --- the end ------------------------------------------------------------------------------ */
 
 /* The last thing that a handler does. */
-static void end(struct tcp_pipe *pipe)
+static void end(struct relay_pipe *pipe)
 {
     pipe->user.ended(pipe->user.arg, loop_now(pipe->loop));
 }
 
 static void on_silence(struct timer *timer, void *arg, usec_t now)
 {
-    struct tcp_pipe *pipe = arg;
+    struct relay_pipe *pipe = arg;
 
     if (now < pipe->silent_at &&
         timers_set(loop_timers(pipe->loop), timer, pipe->silent_at) == RC_OK)
@@ -74,7 +74,7 @@ static void shut_down(struct bufferevent *to)
 /* True: nothing goes either way any more. */
 static bool finish(struct flow *flow)
 {
-    struct tcp_pipe *pipe = flow->pipe;
+    struct relay_pipe *pipe = flow->pipe;
     const usec_t now = loop_now(pipe->loop);
 
     if (!flow->ended || flow->finished ||
@@ -82,9 +82,10 @@ static bool finish(struct flow *flow)
         return false;
     flow->finished = true;
     shut_down(flow->to);
-    pipe->silent_at = now + TCP_PIPE_HALF_OPEN;
+    pipe->silent_at = now + RELAY_PIPE_HALF_OPEN;
     (void)timers_set(loop_timers(pipe->loop), &pipe->silence, pipe->silent_at);
-    return pipe->flow[TCP_PIPE_FROM_CLIENT].finished && pipe->flow[TCP_PIPE_FROM_PEER].finished;
+    return pipe->flow[RELAY_PIPE_FROM_CLIENT].finished &&
+           pipe->flow[RELAY_PIPE_FROM_PEER].finished;
 }
 
 /* --- carrying ----------------------------------------------------------------------------- */
@@ -127,17 +128,17 @@ static void move(struct flow *flow, size_t n)
 /* All that has come. */
 static void carry(struct flow *flow)
 {
-    struct tcp_pipe *pipe = flow->pipe;
+    struct relay_pipe *pipe = flow->pipe;
     struct timers *timers = loop_timers(pipe->loop);
-    const enum tcp_pipe_way way = (enum tcp_pipe_way)(flow - pipe->flow);
+    const enum relay_pipe_way way = (enum relay_pipe_way)(flow - pipe->flow);
     const size_t n = evbuffer_get_length(bufferevent_get_input(flow->from));
     const usec_t now = loop_now(pipe->loop);
 
     if (n == 0)
         return;
     move(flow, n);
-    pipe->silent_at = now + TCP_PIPE_HALF_OPEN;
-    flow->full = tcp_pipe_waiting(pipe, way) >= TCP_PIPE_BUFFER;
+    pipe->silent_at = now + RELAY_PIPE_HALF_OPEN;
+    flow->full = relay_pipe_waiting(pipe, way) >= RELAY_PIPE_BUFFER;
     const usec_t rest = pipe->user.carried(pipe->user.arg, way, n, now);
     if (rest > 0)
         flow->resting = timers_set(timers, &flow->rest, now + rest) == RC_OK;
@@ -146,33 +147,33 @@ static void carry(struct flow *flow)
 
 /* --- what libevent tells ------------------------------------------------------------------ */
 
-static struct flow *flow_from(struct tcp_pipe *pipe, const struct bufferevent *from)
+static struct flow *flow_from(struct relay_pipe *pipe, const struct bufferevent *from)
 {
-    return &pipe->flow[from == pipe->client ? TCP_PIPE_FROM_CLIENT : TCP_PIPE_FROM_PEER];
+    return &pipe->flow[from == pipe->client ? RELAY_PIPE_FROM_CLIENT : RELAY_PIPE_FROM_PEER];
 }
 
-static struct flow *flow_to(struct tcp_pipe *pipe, const struct bufferevent *to)
+static struct flow *flow_to(struct relay_pipe *pipe, const struct bufferevent *to)
 {
-    return &pipe->flow[to == pipe->peer ? TCP_PIPE_FROM_CLIENT : TCP_PIPE_FROM_PEER];
+    return &pipe->flow[to == pipe->peer ? RELAY_PIPE_FROM_CLIENT : RELAY_PIPE_FROM_PEER];
 }
 
 static void on_read(struct bufferevent *from, void *arg)
 {
-    struct tcp_pipe *pipe = arg;
+    struct relay_pipe *pipe = arg;
     struct loop *loop = pipe->loop;
 
-    loop_enter(loop, "tcp pipe read");
+    loop_enter(loop, "relay pipe read");
     carry(flow_from(pipe, from));
     loop_leave(loop);
 }
 
 static void on_written(struct bufferevent *to, void *arg)
 {
-    struct tcp_pipe *pipe = arg;
+    struct relay_pipe *pipe = arg;
     struct flow *flow = flow_to(pipe, to);
     struct loop *loop = pipe->loop;
 
-    loop_enter(loop, "tcp pipe written");
+    loop_enter(loop, "relay pipe written");
     if (flow->full) { /* and RESUME_AT wait, or fewer */
         flow->full = false;
         read_or_not(flow);
@@ -184,12 +185,12 @@ static void on_written(struct bufferevent *to, void *arg)
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
-    struct tcp_pipe *pipe = arg;
+    struct relay_pipe *pipe = arg;
     struct flow *flow = flow_from(pipe, bev);
     struct loop *loop = pipe->loop;
     bool over = !(what & BEV_EVENT_EOF);
 
-    loop_enter(loop, "tcp pipe event");
+    loop_enter(loop, "relay pipe event");
     ERR_clear_error();
     if (!over) {
         carry(flow);
@@ -206,7 +207,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 /* --- life --------------------------------------------------------------------------------- */
 
-static void join(struct tcp_pipe *pipe, enum tcp_pipe_way way, struct bufferevent *from,
+static void join(struct relay_pipe *pipe, enum relay_pipe_way way, struct bufferevent *from,
                  struct bufferevent *to)
 {
     struct flow *flow = &pipe->flow[way];
@@ -217,22 +218,23 @@ static void join(struct tcp_pipe *pipe, enum tcp_pipe_way way, struct buffereven
     timer_init(&flow->rest, on_rested, flow);
 }
 
-static void start(struct tcp_pipe *pipe, struct bufferevent *bev)
+static void start(struct relay_pipe *pipe, struct bufferevent *bev)
 {
     const int on = 1, fd = bufferevent_getfd(bev);
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    tcp_liveness_set(fd, TCP_PIPE_PATIENCE, true);
+    tcp_liveness_set(fd, RELAY_PIPE_PATIENCE, true);
     bufferevent_set_max_single_read(bev, READ_MOST);
     bufferevent_setwatermark(bev, EV_WRITE, RESUME_AT, 0);
     bufferevent_setcb(bev, on_read, on_written, on_event, pipe);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
-int tcp_pipe_create(struct tcp_pipe **out, struct loop *loop, struct listener *listener,
-                    struct bufferevent *client, int peer_fd, const struct tcp_pipe_user *user)
+int relay_pipe_create(struct relay_pipe **out, struct loop *loop, struct listener *listener,
+                      struct bufferevent *client, int peer_fd,
+                      const struct relay_pipe_user *user)
 {
-    struct tcp_pipe *pipe = calloc(1, sizeof *pipe);
+    struct relay_pipe *pipe = calloc(1, sizeof *pipe);
     struct bufferevent *peer =
         pipe ? bufferevent_socket_new(loop_base(loop), peer_fd, BEV_OPT_CLOSE_ON_FREE) : NULL;
 
@@ -248,21 +250,21 @@ int tcp_pipe_create(struct tcp_pipe **out, struct loop *loop, struct listener *l
     pipe->peer = peer;
     pipe->user = *user;
     timer_init(&pipe->silence, on_silence, pipe);
-    join(pipe, TCP_PIPE_FROM_CLIENT, client, peer);
-    join(pipe, TCP_PIPE_FROM_PEER, peer, client);
+    join(pipe, RELAY_PIPE_FROM_CLIENT, client, peer);
+    join(pipe, RELAY_PIPE_FROM_PEER, peer, client);
     start(pipe, peer);
     start(pipe, client);
-    carry(&pipe->flow[TCP_PIPE_FROM_CLIENT]);
+    carry(&pipe->flow[RELAY_PIPE_FROM_CLIENT]);
     *out = pipe;
     return RC_OK;
 }
 
-void tcp_pipe_free(struct tcp_pipe *pipe)
+void relay_pipe_free(struct relay_pipe *pipe)
 {
     struct timers *timers = loop_timers(pipe->loop);
 
     timers_clear(timers, &pipe->silence);
-    for (int i = 0; i < TCP_PIPE_WAYS; i++)
+    for (int i = 0; i < RELAY_PIPE_WAYS; i++)
         timers_clear(timers, &pipe->flow[i].rest);
     bufferevent_setcb(pipe->peer, NULL, NULL, NULL, NULL);
     bufferevent_free(pipe->peer);
@@ -270,7 +272,7 @@ void tcp_pipe_free(struct tcp_pipe *pipe)
     free(pipe);
 }
 
-size_t tcp_pipe_waiting(const struct tcp_pipe *pipe, enum tcp_pipe_way way)
+size_t relay_pipe_waiting(const struct relay_pipe *pipe, enum relay_pipe_way way)
 {
     return evbuffer_get_length(bufferevent_get_output(pipe->flow[way].to));
 }

@@ -1,4 +1,4 @@
-#include "turn/tcp_pipe.h"
+#include "turn/relay_pipe.h"
 
 #include "core/tls.h"
 #include "tests/t.h"
@@ -18,11 +18,11 @@ static struct {
     struct loop *loop;
     struct listener *listener;
     struct listener_protocol protocol;
-    struct tcp_pipe *pipe;
+    struct relay_pipe *pipe;
     int client, peer, theirs; /* theirs: the pipe's end of the peer's pair */
     SSL *ssl;                 /* the client's, where it speaks TLS */
     unsigned ended;
-    size_t carried[TCP_PIPE_WAYS];
+    size_t carried[RELAY_PIPE_WAYS];
     usec_t rest; /* what the user answers to bytes of the client */
     bool reply;  /* something waits for the client already */
 } scene;
@@ -34,12 +34,12 @@ static enum recognition recognise(const uint8_t *first, size_t n)
     return n < 4 ? RECOGNISED_MORE : RECOGNISED_YES;
 }
 
-static usec_t on_carried(void *arg, enum tcp_pipe_way way, size_t bytes, usec_t now)
+static usec_t on_carried(void *arg, enum relay_pipe_way way, size_t bytes, usec_t now)
 {
     T_OK(arg == &scene);
     T_EQ(now, loop_now(scene.loop));
     scene.carried[way] += bytes;
-    return way == TCP_PIPE_FROM_CLIENT ? scene.rest : 0;
+    return way == RELAY_PIPE_FROM_CLIENT ? scene.rest : 0;
 }
 
 static void on_ended(void *arg, usec_t now)
@@ -47,14 +47,14 @@ static void on_ended(void *arg, usec_t now)
     T_OK(arg == &scene);
     (void)now;
     scene.ended++;
-    tcp_pipe_free(scene.pipe);
+    relay_pipe_free(scene.pipe);
     scene.pipe = NULL;
 }
 
 static void on_accept(void *arg, struct listener *listener, struct bufferevent *connection,
                       const struct address *from, bool tls)
 {
-    const struct tcp_pipe_user user = {&scene, on_carried, on_ended};
+    const struct relay_pipe_user user = {&scene, on_carried, on_ended};
     (void)arg;
     (void)from;
     (void)tls;
@@ -62,7 +62,7 @@ static void on_accept(void *arg, struct listener *listener, struct bufferevent *
     evbuffer_drain(bufferevent_get_input(connection), 4);
     if (scene.reply)
         bufferevent_write(connection, "reply", 5);
-    T_EQ(tcp_pipe_create(&scene.pipe, scene.loop, listener, connection, scene.theirs, &user),
+    T_EQ(relay_pipe_create(&scene.pipe, scene.loop, listener, connection, scene.theirs, &user),
          RC_OK);
 }
 
@@ -100,8 +100,8 @@ static void begin(const char *first)
 
     alarm(60); /* a case that hangs is a case that fails */
     T_EQ(loop_create(&scene.loop, "test", 16), RC_OK);
-    scene.protocol = (struct listener_protocol){
-        .name = "pipe", .recognise = recognise, .accept = on_accept};
+    scene.protocol =
+        (struct listener_protocol){.name = "pipe", .recognise = recognise, .accept = on_accept};
     T_EQ(address_parse(&at.at, "127.0.0.1"), RC_OK);
     T_EQ(listener_open(&scene.listener, scene.loop, &at), RC_OK);
     T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
@@ -118,7 +118,7 @@ static void begin(const char *first)
 static void finish(void)
 {
     if (scene.pipe)
-        tcp_pipe_free(scene.pipe);
+        relay_pipe_free(scene.pipe);
     if (scene.ssl)
         SSL_free(scene.ssl);
     close(scene.client);
@@ -170,8 +170,8 @@ static void what_one_side_says_the_other_hears(void)
     hears(scene.peer, "to the peer");
     say(scene.peer, "to the client");
     hears(scene.client, "to the client");
-    T_EQ(scene.carried[TCP_PIPE_FROM_CLIENT], 11);
-    T_EQ(scene.carried[TCP_PIPE_FROM_PEER], 13);
+    T_EQ(scene.carried[RELAY_PIPE_FROM_CLIENT], 11);
+    T_EQ(scene.carried[RELAY_PIPE_FROM_PEER], 13);
     finish();
 }
 
@@ -189,7 +189,7 @@ static void what_came_before_it_was_made_goes_first(void)
 }
 
 /* As much as the whole way takes, then all of it is read again. */
-static void fill_and_drain(int from, int to, enum tcp_pipe_way way)
+static void fill_and_drain(int from, int to, enum relay_pipe_way way)
 {
     static uint8_t out[MUCH], in[MUCH];
     size_t sent = 0, received = 0;
@@ -203,17 +203,17 @@ static void fill_and_drain(int from, int to, enum tcp_pipe_way way)
             idle = 0;
         }
         settle();
-        T_OK(tcp_pipe_waiting(scene.pipe, way) < TCP_PIPE_BUFFER + READ_MOST);
+        T_OK(relay_pipe_waiting(scene.pipe, way) < RELAY_PIPE_BUFFER + READ_MOST);
     }
-    T_OK(sent > TCP_PIPE_BUFFER && sent < MUCH);
-    T_OK(tcp_pipe_waiting(scene.pipe, way) >= TCP_PIPE_BUFFER);
+    T_OK(sent > RELAY_PIPE_BUFFER && sent < MUCH);
+    T_OK(relay_pipe_waiting(scene.pipe, way) >= RELAY_PIPE_BUFFER);
     while (received < MUCH) {
         n = recv(to, in + received, MUCH - received, 0);
         received += n > 0 ? (size_t)n : 0;
         n = send(from, out + sent, MUCH - sent, MSG_NOSIGNAL);
         sent += n > 0 ? (size_t)n : 0;
         settle();
-        T_OK(tcp_pipe_waiting(scene.pipe, way) < TCP_PIPE_BUFFER + READ_MOST);
+        T_OK(relay_pipe_waiting(scene.pipe, way) < RELAY_PIPE_BUFFER + READ_MOST);
     }
     T_MEM(in, out, MUCH);
     T_EQ(scene.carried[way], MUCH);
@@ -222,14 +222,14 @@ static void fill_and_drain(int from, int to, enum tcp_pipe_way way)
 static void a_peer_that_does_not_read_stops_its_client_and_loses_nothing(void)
 {
     begin("BIND");
-    fill_and_drain(scene.client, scene.peer, TCP_PIPE_FROM_CLIENT);
+    fill_and_drain(scene.client, scene.peer, RELAY_PIPE_FROM_CLIENT);
     finish();
 }
 
 static void a_client_that_does_not_read_stops_its_peer_and_loses_nothing(void)
 {
     begin("BIND");
-    fill_and_drain(scene.peer, scene.client, TCP_PIPE_FROM_PEER);
+    fill_and_drain(scene.peer, scene.client, RELAY_PIPE_FROM_PEER);
     finish();
 }
 
@@ -247,7 +247,7 @@ static void single_bytes_that_wait_take_the_room_of_bytes(void)
         loop_defer(scene.loop, nothing, NULL);
         loop_turn(scene.loop);
     }
-    T_OK(tcp_pipe_waiting(scene.pipe, TCP_PIPE_FROM_CLIENT) > BYTES / 2);
+    T_OK(relay_pipe_waiting(scene.pipe, RELAY_PIPE_FROM_CLIENT) > BYTES / 2);
     T_OK(mallinfo2().uordblks - before < 4 * BYTES);
     finish();
 }
@@ -263,7 +263,7 @@ static void who_is_too_fast_rests_and_the_other_way_does_not(void)
     say(scene.peer, "meanwhile");
     hears(scene.client, "meanwhile");
     hears(scene.peer, "first");
-    while (scene.carried[TCP_PIPE_FROM_CLIENT] < 11)
+    while (scene.carried[RELAY_PIPE_FROM_CLIENT] < 11)
         loop_turn(scene.loop);
     T_OK(loop_now(scene.loop) - since >= MSEC(25));
     hears(scene.peer, "second");
@@ -309,7 +309,7 @@ static void the_end_comes_behind_what_waits(void)
 
     begin("BIND");
     const ssize_t sent = send(scene.client, bytes, sizeof bytes, MSG_NOSIGNAL);
-    T_OK(sent > TCP_PIPE_BUFFER);
+    T_OK(sent > RELAY_PIPE_BUFFER);
     shutdown(scene.client, SHUT_WR);
     for (ssize_t n = 1; n != 0;) {
         settle();
@@ -326,9 +326,9 @@ static void with_one_way_closed_the_other_may_not_be_silent_for_ever(void)
     shutdown(scene.client, SHUT_WR);
     T_OK(hears_the_end(scene.peer));
     const usec_t now = loop_now(scene.loop);
-    timers_run(loop_timers(scene.loop), now + TCP_PIPE_HALF_OPEN / 2);
+    timers_run(loop_timers(scene.loop), now + RELAY_PIPE_HALF_OPEN / 2);
     T_EQ(scene.ended, 0);
-    timers_run(loop_timers(scene.loop), now + TCP_PIPE_HALF_OPEN + SEC(1));
+    timers_run(loop_timers(scene.loop), now + RELAY_PIPE_HALF_OPEN + SEC(1));
     T_EQ(scene.ended, 1);
     T_OK(hears_the_end(scene.client));
     finish();
@@ -344,9 +344,9 @@ static void a_word_in_time_keeps_the_other_way_open(void)
         settle();
     say(scene.peer, "wait");
     hears(scene.client, "wait");
-    timers_run(loop_timers(scene.loop), then + TCP_PIPE_HALF_OPEN);
+    timers_run(loop_timers(scene.loop), then + RELAY_PIPE_HALF_OPEN);
     T_EQ(scene.ended, 0);
-    timers_run(loop_timers(scene.loop), then + TCP_PIPE_HALF_OPEN + SEC(60));
+    timers_run(loop_timers(scene.loop), then + RELAY_PIPE_HALF_OPEN + SEC(60));
     T_EQ(scene.ended, 1);
     finish();
 }
@@ -382,7 +382,7 @@ static void what_a_peer_said_before_it_broke_off_is_heard(void)
 static void a_pipe_that_is_freed_closes_both(void)
 {
     begin("BIND");
-    tcp_pipe_free(scene.pipe);
+    relay_pipe_free(scene.pipe);
     scene.pipe = NULL;
     T_OK(hears_the_end(scene.peer));
     T_OK(hears_the_end(scene.client));
@@ -404,7 +404,7 @@ static void dead_ends_are_found_by_the_kernel(void)
     while (!scene.pipe && !scene.ended)
         loop_turn(scene.loop);
     T_EQ(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len), 0);
-    T_EQ(value, TCP_PIPE_PATIENCE / MSEC(1));
+    T_EQ(value, RELAY_PIPE_PATIENCE / MSEC(1));
     finish();
 }
 
