@@ -220,9 +220,11 @@ static void join(struct relay_pipe *pipe, enum relay_pipe_way way, struct buffer
 
 static void start(struct relay_pipe *pipe, struct bufferevent *bev)
 {
-    const int on = 1, fd = bufferevent_getfd(bev);
+    const int on = 1, unsent = RELAY_PIPE_BUFFER, fd = bufferevent_getfd(bev);
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    /* The client's had another bound, for messages that must not be late. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     tcp_liveness_set(fd, RELAY_PIPE_PATIENCE, true);
     bufferevent_set_max_single_read(bev, READ_MOST);
     bufferevent_setwatermark(bev, EV_WRITE, RESUME_AT, 0);

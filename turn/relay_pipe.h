@@ -5,10 +5,11 @@
  * Glue: libevent, and OpenSSL where the client speaks TLS. One thread.
  *
  * Bounds: what waits for one side is at most RELAY_PIPE_BUFFER and what one read brings; then
- * the other side is not read, and the kernel tells it by its window. The user says how fast
- * each way may go. A side that ends (FIN, close_notify) is passed on, after what it said, and
- * the other way stays open: for as long as something goes that way every RELAY_PIPE_HALF_OPEN.
- * A side that does not read, or is not there any more, for RELAY_PIPE_PATIENCE ends both.
+ * the other side is not read, and the kernel tells it by its window; as much again may lie
+ * unsent in the kernel. The user says how fast each way may go. A side that ends (FIN,
+ * close_notify) is passed on, after what it said, and the other way stays open: for as long as
+ * something goes that way every RELAY_PIPE_HALF_OPEN. A side that does not read, or is not
+ * there any more, for RELAY_PIPE_PATIENCE ends both.
  */
 #ifndef TURN_RELAY_PIPE_H
 #define TURN_RELAY_PIPE_H

@@ -390,7 +390,7 @@ static void a_pipe_that_is_freed_closes_both(void)
     finish();
 }
 
-static void dead_ends_are_found_by_the_kernel(void)
+static void the_kernel_finds_dead_ends_and_keeps_little_unsent(void)
 {
     int value = 0;
     socklen_t len = sizeof value;
@@ -405,6 +405,8 @@ static void dead_ends_are_found_by_the_kernel(void)
         loop_turn(scene.loop);
     T_EQ(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len), 0);
     T_EQ(value, RELAY_PIPE_PATIENCE / MSEC(1));
+    T_EQ(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, &len), 0);
+    T_EQ(value, RELAY_PIPE_BUFFER);
     finish();
 }
 
@@ -527,7 +529,7 @@ static const struct t_case cases[] = {
     T_CASE(a_client_that_breaks_off_ends_both),
     T_CASE(what_a_peer_said_before_it_broke_off_is_heard),
     T_CASE(a_pipe_that_is_freed_closes_both),
-    T_CASE(dead_ends_are_found_by_the_kernel),
+    T_CASE(the_kernel_finds_dead_ends_and_keeps_little_unsent),
     T_CASE(a_client_may_speak_tls),
     T_CASE(an_end_in_tls_is_told_and_the_other_way_goes_on),
     T_CASE(a_peers_end_is_told_in_tls_and_the_client_may_go_on),
