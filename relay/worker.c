@@ -188,12 +188,17 @@ static void send_packet(void *arg, const struct address *to, const struct addres
                   len);
 }
 
+static void flush_inlets(const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->inlets; i++)
+        udp_port_flush(worker->inlet[i].port);
+}
+
 static void flush_ports(void *arg)
 {
     const struct worker *worker = arg;
 
-    for (size_t i = 0; i < worker->inlets; i++)
-        udp_port_flush(worker->inlet[i].port);
+    flush_inlets(worker);
     ice_streams_flush(worker->streams);
 }
 
@@ -203,7 +208,7 @@ static void flush_all(struct worker *worker, usec_t now)
     if (worker->guest.idle)
         worker->guest.idle(worker->guest.arg, now);
     flush_chunks(worker);
-    flush_ports(worker); /* what came in by one may be answered by another */
+    flush_inlets(worker); /* what came in by one may be answered by another */
 }
 
 static void on_idle(void *arg, usec_t now)
