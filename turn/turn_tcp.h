@@ -3,7 +3,7 @@
  * that core/listener.h hands over, whole messages in, whole messages out.
  *
  * Glue: libevent. Belongs to the thread of its loop. It knows nothing of TURN but how messages
- * are framed; who speaks for the server is struct turn_tcp_user. A connection costs 350 bytes,
+ * are framed; who speaks for the server is struct turn_tcp_user. A connection costs 2 kB,
  * libevent aside, and no buffer while nothing is half-way in or out.
  *
  * Bounds: connections in all and per source (an IPv6 /64 is one); the time that one message may
