@@ -1,6 +1,7 @@
 #include "turn/relay_sender.h"
 
 #include "core/log.h"
+#include "turn/relay_direct.h"
 
 #include <errno.h>
 #include <netinet/udp.h>
@@ -97,7 +98,8 @@ static bool joins(const struct relay_packet *first, const struct relay_packet *p
 
 /* Makes a message of the packets from `index` on, of `left` that the relay has. Returns how
  * many. */
-static unsigned make_message(struct relay_sender *sender, uint16_t index, unsigned left)
+static unsigned make_message(struct relay_sender *sender, uint16_t index, unsigned left,
+                             bool connected)
 {
     struct relay_packet *first = &sender->packet[index];
     const struct relay_packet *packet = first;
@@ -106,8 +108,8 @@ static unsigned make_message(struct relay_sender *sender, uint16_t index, unsign
     unsigned n = 1;
 
     *header = (struct msghdr){
-        .msg_name = &first->to,
-        .msg_namelen = address_len(&first->to),
+        .msg_name = connected ? NULL : &first->to,
+        .msg_namelen = connected ? 0 : address_len(&first->to),
         .msg_iov = &sender->piece[sender->pieces],
     };
     add_piece(sender, first);
@@ -128,13 +130,12 @@ static unsigned make_message(struct relay_sender *sender, uint16_t index, unsign
 /* --- handing them to the kernel
  * ---------------------------------------------------------------- */
 
-static int hand_over(struct relay_sender *sender, const struct turn_relay *relay,
-                     struct mmsghdr *messages, unsigned count)
+static int hand_over(struct relay_sender *sender, struct mmsghdr *messages, unsigned count)
 {
     int n;
 
     do
-        n = sender->sendmmsg(relay->fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = sender->sendmmsg(sender->way->fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     counter_add(&sender->stats->calls_out, 1);
     return n;
@@ -159,16 +160,15 @@ static bool socket_is_full(int error)
 
 /* An ICMP error that came meanwhile is told once, by whatever call comes next, and says nothing
  * about the packet of that call: it is tried again. */
-static int send_again(struct relay_sender *sender, struct turn_relay *relay,
-                      struct mmsghdr *message)
+static int send_again(struct relay_sender *sender, struct mmsghdr *message)
 {
     const struct address *to = message->msg_hdr.msg_name;
 
-    if (errno == EMSGSIZE) {
-        relay->too_long_port = to->v4.sin_port; /* v6 has it at the same place */
-        return -1;
-    }
-    return hand_over(sender, relay, message, 1);
+    if (errno != EMSGSIZE)
+        return hand_over(sender, message, 1);
+    if (to)
+        sender->way->too_long_port = to->v4.sin_port; /* v6 has it at the same place */
+    return -1;
 }
 
 _Static_assert(offsetof(struct sockaddr_in, sin_port) ==
@@ -177,8 +177,7 @@ _Static_assert(offsetof(struct sockaddr_in, sin_port) ==
 
 /* One message that was refused, packet by packet. False: the socket is full, the rest is lost.
  */
-static bool send_singly(struct relay_sender *sender, struct turn_relay *relay,
-                        const struct msghdr *run)
+static bool send_singly(struct relay_sender *sender, const struct msghdr *run)
 {
     for (size_t i = 0; i < run->msg_iovlen; i++) {
         struct mmsghdr one = {.msg_hdr = {
@@ -188,8 +187,8 @@ static bool send_singly(struct relay_sender *sender, struct turn_relay *relay,
                                   .msg_iovlen = 1,
                               }};
 
-        if (hand_over(sender, relay, &one, 1) == 1 ||
-            (!socket_is_full(errno) && send_again(sender, relay, &one) == 1)) {
+        if (hand_over(sender, &one, 1) == 1 ||
+            (!socket_is_full(errno) && send_again(sender, &one) == 1)) {
             count_sent(sender, &one.msg_hdr);
         } else if (socket_is_full(errno)) {
             counter_add(&sender->stats->dropped_full, run->msg_iovlen - i);
@@ -202,8 +201,7 @@ static bool send_singly(struct relay_sender *sender, struct turn_relay *relay,
 }
 
 /* The kernel said no to this message. False: the socket is full. */
-static bool recover(struct relay_sender *sender, struct turn_relay *relay,
-                    struct mmsghdr *message)
+static bool recover(struct relay_sender *sender, struct mmsghdr *message)
 {
     const struct msghdr *header = &message->msg_hdr;
     const int error = errno;
@@ -214,11 +212,11 @@ static bool recover(struct relay_sender *sender, struct turn_relay *relay,
         (error == EIO || error == ENOPROTOOPT || error == EOPNOTSUPP)) {
         sender->gso = false;
         log_info("turn", "the kernel does without UDP GSO: %s", strerror(error));
-        return send_singly(sender, relay, header);
+        return send_singly(sender, header);
     }
     if (header->msg_iovlen > 1 && (error == EINVAL || error == EMSGSIZE))
-        return send_singly(sender, relay, header);
-    if (send_again(sender, relay, message) == 1)
+        return send_singly(sender, header);
+    if (send_again(sender, message) == 1)
         count_sent(sender, header);
     else if (socket_is_full(errno))
         return false;
@@ -229,16 +227,16 @@ static bool recover(struct relay_sender *sender, struct turn_relay *relay,
 
 /* What is gathered in messages. What a full socket does not take is lost: the peers hear of
  * loss sooner than of delay. */
-static void submit(struct relay_sender *sender, struct turn_relay *relay)
+static void submit(struct relay_sender *sender)
 {
     unsigned done = 0;
 
     while (done < sender->messages) {
-        const int n = hand_over(sender, relay, sender->out + done, sender->messages - done);
+        const int n = hand_over(sender, sender->out + done, sender->messages - done);
 
         for (int k = 0; k < n; k++, done++)
             count_sent(sender, &sender->out[done].msg_hdr);
-        if (n <= 0 && !recover(sender, relay, &sender->out[done]))
+        if (n <= 0 && !recover(sender, &sender->out[done]))
             break;
         done += n <= 0;
     }
@@ -260,24 +258,43 @@ static void set_dont_fragment(struct turn_relay *relay, bool on)
     relay->dont_fragment = on;
 }
 
+/* What is in the way of a message for this packet leaves first: messages of another socket, or
+ * with another DF. */
+static void choose_way(struct relay_sender *sender, struct turn_relay *relay,
+                       const struct relay_packet *packet)
+{
+    struct turn_relay *way = relay;
+
+    if (sender->receiver && !packet->dont_fragment)
+        way = relay_direct_way(relay, &packet->to);
+    if (way != sender->way || packet->dont_fragment != way->dont_fragment)
+        submit(sender);
+    sender->way = way;
+    if (packet->dont_fragment != way->dont_fragment)
+        set_dont_fragment(way, packet->dont_fragment);
+}
+
 static void send_all(struct relay_sender *sender, struct turn_relay *relay)
 {
     unsigned left = relay->gathered;
     uint16_t index = relay->first;
 
     while (left > 0) {
-        if (sender->packet[index].dont_fragment != relay->dont_fragment) {
-            submit(sender, relay);
-            set_dont_fragment(relay, !relay->dont_fragment);
-        }
-        const unsigned n = make_message(sender, index, left);
+        const struct relay_packet *first = &sender->packet[index];
+
+        choose_way(sender, relay, first);
+        const unsigned n = make_message(sender, index, left, sender->way != relay);
+        if (sender->receiver)
+            relay_direct_count(relay, sender->way, &first->to, n);
         for (unsigned i = 0; i < n; i++)
             index = sender->packet[index].next;
         left -= n;
         if (sender->messages == RELAY_SEND_MESSAGES)
-            submit(sender, relay);
+            submit(sender);
     }
-    submit(sender, relay);
+    submit(sender);
+    if (sender->receiver)
+        relay_direct_adjust(relay, sender->receiver);
 }
 
 void relay_sender_finish(struct relay_sender *sender, struct turn_relay *relay)
@@ -296,9 +313,10 @@ void relay_sender_flush(struct relay_sender *sender)
 }
 
 void relay_sender_init(struct relay_sender *sender, const struct relay_sockets_options *options,
-                       struct relay_sockets_stats *stats)
+                       struct relay_sockets_stats *stats, struct relay_receiver *receiver)
 {
     sender->stats = stats;
+    sender->receiver = options->no_direct ? NULL : receiver;
     sender->sendmmsg = options->sendmmsg ? options->sendmmsg : call_kernel;
     sender->gso = !options->no_gso;
 }

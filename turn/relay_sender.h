@@ -23,21 +23,25 @@ struct relay_packet {
 
 struct relay_sender {
     struct relay_sockets_stats *stats; /* borrowed */
+    struct relay_receiver *receiver;   /* borrowed; NULL: no second sockets for busy relays */
     relay_sendmmsg_fn *sendmmsg;
     bool gso;
     struct turn_relay *dirty;
     uint16_t count;
     struct relay_packet packet[RELAY_PENDING];
 
-    /* Messages of the relay that is being sent. */
+    /* Messages of the relay that is being sent, and the socket that they leave by. */
+    struct turn_relay *way;
     unsigned messages, pieces;
     struct mmsghdr out[RELAY_SEND_MESSAGES];
     _Alignas(8) uint8_t control[RELAY_SEND_MESSAGES][RELAY_SEND_CONTROL];
     struct iovec piece[RELAY_PENDING];
 };
 
+struct relay_receiver;
+
 void relay_sender_init(struct relay_sender *sender, const struct relay_sockets_options *options,
-                       struct relay_sockets_stats *stats);
+                       struct relay_sockets_stats *stats, struct relay_receiver *receiver);
 
 /* As relay_socket_send and relay_sockets_flush. */
 void relay_sender_send(struct relay_sender *sender, struct turn_relay *relay,

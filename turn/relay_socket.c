@@ -1,5 +1,6 @@
 #include "turn/relay_socket.h"
 
+#include "turn/relay_direct.h"
 #include "turn/relay_receiver.h"
 #include "turn/relay_sender.h"
 
@@ -107,6 +108,7 @@ static void unmake_relay(struct relay_sockets *sockets, struct turn_relay *relay
         relay->next->at = relay->at;
     counter_set(&sockets->stats.open, counter_get(&sockets->stats.open) - 1);
     relay->owner = NULL;
+    relay_direct_close(relay, &sockets->receiver);
     relay_receiver_remove(&sockets->receiver, relay);
 }
 
@@ -205,7 +207,7 @@ int relay_sockets_create(struct relay_sockets **out,
     if (!sockets)
         return RC_NOMEM;
     sockets->options = *options;
-    relay_sender_init(&sockets->sender, options, &sockets->stats);
+    relay_sender_init(&sockets->sender, options, &sockets->stats, &sockets->receiver);
     const int rc = relay_receiver_open(&sockets->receiver, options, &sockets->stats);
     if (rc != RC_OK) {
         relay_sockets_free(sockets);

@@ -2,13 +2,13 @@
  * turn/relay_socket.h - the UDP sockets of relayed transport addresses, one each (RFC 8656
  * sections 7.2, 11 and 14), and the batches in which one thread reads and writes all of them.
  *
- * Glue: sockets, libevent and the loop's clock. A set belongs to the thread of its loop. A relay
- * costs about 250 bytes here, libevent's among them: what is received lies in slots that all sockets of
- * the set share, what is sent is gathered for all of them.
+ * Glue: sockets, libevent and the loop's clock. A set belongs to the thread of its loop. A
+ * relay costs about 300 bytes here, libevent's among them: what is received lies in slots that
+ * all sockets of the set share, what is sent is gathered for all of them.
  *
- * No socket can starve the others: a turn of the loop reads each once, at most RELAY_BURST messages.
- * What a full socket does not take is dropped and counted, as a network would. ICMP errors are read
- * from the error queues and never fail what is sent next.
+ * No socket can starve the others: a turn of the loop reads each once, at most RELAY_BURST
+ * messages. What a full socket does not take is dropped and counted, as a network would. ICMP
+ * errors are read from the error queues and never fail what is sent next.
  */
 #ifndef TURN_RELAY_SOCKET_H
 #define TURN_RELAY_SOCKET_H
@@ -48,14 +48,14 @@ struct relay_sockets_options {
     struct loop *loop;                 /* borrowed */
     struct relay_addresses *addresses; /* borrowed */
     struct relay_socket_events events;
-    int buffer_bytes;            /* SO_RCVBUF of each; 0: the system's */
-    bool no_gso, no_gro;         /* for tests and measurements */
-    relay_sendmmsg_fn *sendmmsg; /* for tests: in place of the kernel's calls */
+    int buffer_bytes;               /* SO_RCVBUF of each; 0: the system's */
+    bool no_gso, no_gro, no_direct; /* for tests and measurements */
+    relay_sendmmsg_fn *sendmmsg;    /* for tests: in place of the kernel's calls */
 };
 
 /* Counters of one set, written by its thread. */
 struct relay_sockets_stats {
-    struct counter open; /* gauge */
+    struct counter open, direct; /* gauges: relays, and second sockets of busy ones */
     struct counter packets_in, bytes_in, packets_out, bytes_out;
     struct counter calls_in, calls_out; /* system calls that read or write */
     struct counter gso_messages;

@@ -22,12 +22,16 @@ struct turn_relay {
     usec_t read_at;                      /* when it was last read */
     const struct relay_address *address; /* borrowed */
     struct turn_allocation *owner;       /* borrowed; NULL: reserved */
+    struct relay_direct *direct;         /* owned; NULL: none */
+    struct address last_to;              /* who was sent to last, not by `direct` */
+    uint16_t streak; /* packets in a row to them, up to RELAY_DIRECT_AFTER */
+    bool never_direct;
     struct turn_relay *dirty_next, **dirty_at; /* at: NULL while nothing is gathered for it */
     struct turn_relay *next, **at;             /* all of the set */
     struct relay_receiver *receiver;           /* borrowed */
     struct event readable;
 };
 
-_Static_assert(sizeof(struct turn_relay) <= 256, "every allocation has one");
+_Static_assert(sizeof(struct turn_relay) <= 320, "every allocation has one");
 
 #endif

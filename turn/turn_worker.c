@@ -399,6 +399,8 @@ static int register_relays(struct relay_sockets_stats *s)
 {
     const struct row rows[] = {
         {"turn_relay_sockets", "", "Open relayed addresses", METRIC_GAUGE, &s->open},
+        {"turn_relay_direct_sockets", "", "Second sockets of busy ones, connected to their peer",
+         METRIC_GAUGE, &s->direct},
         {"turn_relay_calls_total", "direction=\"in\"", "System calls on relay sockets",
          METRIC_COUNTER, &s->calls_in},
         {"turn_relay_calls_total", "direction=\"out\"", "System calls on relay sockets",

@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "tests/t.h"
+#include "turn/relay_direct.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -773,8 +774,120 @@ static void what_a_full_socket_does_not_take_is_lost_and_counted(void)
     close_net();
 }
 
+/* --- a second socket for busy relays -------------------------------------------------------
+ */
+
+static void relay_sends_many(struct turn_relay *relay, int peer, int count)
+{
+    for (int i = 0; i < count; i++) {
+        relay_sends(relay, peer, (uint8_t)i, 100);
+        relay_sockets_flush(net.sockets);
+        expect_at_peer(peer, (uint8_t)i, 100, NULL);
+    }
+}
+
+static uint64_t direct_sockets(void)
+{
+    return stat(&relay_sockets_stats(net.sockets)->direct);
+}
+
+static void who_talks_to_one_peer_gets_a_connected_socket_and_hears_everybody(void)
+{
+    struct address told;
+
+    open_net(NULL);
+    struct turn_relay *relay = open_relay(4, &told);
+    relay_sends_many(relay, 0, RELAY_DIRECT_AFTER - 1);
+    T_EQ(direct_sockets(), 0);
+    relay_sends_many(relay, 0, 1);
+    T_EQ(direct_sockets(), 1);
+    for (int round = 0; round < 20; round++) {
+        net.notes = net.checked = 0;
+        for (int i = 0; i < PEERS; i++)
+            peer_sends(i, &told, (uint8_t)('a' + i), 50);
+        turn_until_notes(PEERS);
+        unsigned heard = 0;
+        for (int i = 0; i < PEERS; i++) {
+            T_OK(net.note[i].owner == owner(4));
+            T_OK(address_equal(&net.note[i].peer, &net.peer_at[net.note[i].first - 'a']));
+            heard |= 1u << (net.note[i].first - 'a');
+        }
+        T_EQ(heard, 0xf);
+        for (uint8_t i = 0; i < PEERS; i++)
+            relay_sends(relay, i, i, 200);
+        relay_sockets_flush(net.sockets);
+        for (uint8_t i = 0; i < PEERS; i++)
+            expect_at_peer(i, i, 200,
+                           &told); /* from the same address, whichever socket it was */
+    }
+    T_EQ(stat(&relay_sockets_stats(net.sockets)->open), 1);
+    relay_socket_close(net.sockets, relay);
+    T_EQ(direct_sockets(), 0);
+    close_net();
+}
+
+static void a_connected_socket_goes_when_it_is_not_used_any_more(void)
+{
+    struct address told;
+
+    open_net(NULL);
+    struct turn_relay *relay = open_relay(4, &told);
+    relay_sends_many(relay, 0, RELAY_DIRECT_AFTER);
+    for (int i = 0; i < RELAY_DIRECT_UNUSED + RELAY_DIRECT_AFTER; i++)
+        relay_sends_many(relay, 1 + i % 2, 1); /* two in turns: neither is worth one */
+    T_EQ(direct_sockets(), 0);
+    relay_sends_many(relay, 2, RELAY_DIRECT_AFTER);
+    T_EQ(direct_sockets(), 1);
+    peer_sends(0, &told, 'x', 10);
+    peer_sends(2, &told, 'y', 10);
+    turn_until_notes(2);
+    close_net();
+}
+
+static void a_connected_socket_tells_of_an_unreachable_peer(void)
+{
+    struct address told;
+
+    open_net(NULL);
+    struct turn_relay *relay = open_relay(6, &told);
+    relay_sends_many(relay, 3, RELAY_DIRECT_AFTER);
+    T_EQ(direct_sockets(), 1);
+    close(net.peer[3]);
+    for (uint8_t i = 0; i < 10; i++) {
+        relay_sends(relay, 3, 'd', 30);
+        relay_sends(relay, 0, i, 40);
+        relay_sockets_flush(net.sockets);
+        expect_at_peer(0, i, 40, &told);
+    }
+    turn_until_icmps(1);
+    T_OK(net.icmp_owner == owner(6));
+    T_OK(address_equal(&net.icmp_peer, &net.peer_at[3]));
+    T_EQ(net.icmp_type, 3);
+    T_EQ(net.icmp_code, 3);
+    open_peers("127.0.0.1"); /* for close_net */
+    close_net();
+}
+
+static void a_relay_may_be_closed_from_inside_an_event_of_its_second_socket(void)
+{
+    struct address told;
+
+    open_net(NULL);
+    struct turn_relay *relay = open_relay(1, &told);
+    relay_sends_many(relay, 0, RELAY_DIRECT_AFTER);
+    for (int i = 0; i < 5; i++) {
+        peer_sends(0, &told, 'a', 100);
+        peer_sends(1, &told, 'b', 100);
+    }
+    net.close_at_note = relay;
+    turn_until_notes(1);
+    T_EQ(stat(&relay_sockets_stats(net.sockets)->open), 0);
+    T_EQ(direct_sockets(), 0);
+    close_net();
+}
+
 /* --- DONT-FRAGMENT, where the way is narrow
- * ---------------------------------------------------------- */
+ * ---------------------------------------------------- */
 
 enum { NARROW = 1400 };
 
@@ -791,12 +904,14 @@ static bool make_loopback_narrow(void)
     return ok;
 }
 
-static void try_narrow(void)
+static void try_narrow(bool direct)
 {
     struct address told;
 
     open_net(NULL);
     struct turn_relay *relay = open_relay(3, &told);
+    if (direct)
+        relay_sends_many(relay, 1, RELAY_DIRECT_AFTER);
     relay_sends(relay, 0, 'a', 1600); /* in fragments */
     relay_sockets_flush(net.sockets);
     expect_at_peer(0, 'a', 1600, &told);
@@ -829,10 +944,10 @@ static void a_datagram_that_must_not_be_fragmented_is_refused_with_the_mtu(void)
             _exit(EXIT_SUCCESS);
         if (!make_loopback_narrow())
             _exit(EXIT_SUCCESS);
-        if (setjmp(t_jump) == 0)
-            try_narrow();
-        else
+        if (setjmp(t_jump) != 0)
             _exit(EXIT_FAILURE);
+        try_narrow(false);
+        try_narrow(true);
         _exit(EXIT_SUCCESS);
     }
     T_EQ(waitpid(child, &status, 0), child);
@@ -864,6 +979,10 @@ static const struct t_case cases[] = {
     T_CASE(an_error_of_before_costs_no_packet),
     T_CASE(a_peer_that_cannot_be_sent_to_costs_its_own_packets_alone),
     T_CASE(what_a_full_socket_does_not_take_is_lost_and_counted),
+    T_CASE(who_talks_to_one_peer_gets_a_connected_socket_and_hears_everybody),
+    T_CASE(a_connected_socket_goes_when_it_is_not_used_any_more),
+    T_CASE(a_connected_socket_tells_of_an_unreachable_peer),
+    T_CASE(a_relay_may_be_closed_from_inside_an_event_of_its_second_socket),
     T_CASE(a_datagram_that_must_not_be_fragmented_is_refused_with_the_mtu),
 };
 T_MAIN(cases)
