@@ -2,6 +2,7 @@
 
 #include "app/turn_splice.h"
 #include "app/turn_thread.h"
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/metrics.h"
 
@@ -299,6 +300,60 @@ void turn_host_set_tls(struct turn_host *host, SSL_CTX *tls)
     for (unsigned i = 0; i < RELAY_WORKERS_MAX; i++)
         if (host->worker[i])
             post_certificate(host->worker[i], host->guest[i], tls);
+}
+
+uint64_t turn_host_allocations(const struct turn_host *host)
+{
+    return host->policy ? turn_policy_allocations(host->policy) : 0;
+}
+
+/* --- revocation ----------------------------------------------------------------------------
+ */
+
+struct revoke_message {
+    struct turn_thread *thread;
+    uint8_t user[TURN_USER_ID];
+};
+
+/* On the worker's thread, as deliver_certificate. */
+static void deliver_revoke(void *target, void *payload, usec_t now)
+{
+    const struct revoke_message *m = payload;
+    (void)target;
+    (void)now;
+
+    turn_thread_end_user(m->thread, m->user);
+    free(payload);
+}
+
+static int post_revoke(struct worker *worker, struct turn_thread *thread,
+                       const uint8_t user[static TURN_USER_ID])
+{
+    struct revoke_message *m = malloc(sizeof *m);
+    const struct loop_message message = {deliver_revoke, free, worker, m};
+
+    if (!m)
+        return RC_NOMEM;
+    m->thread = thread;
+    memcpy(m->user, user, TURN_USER_ID);
+    const int rc = loop_post(worker_loop(worker), &message);
+    if (rc != RC_OK)
+        free(m);
+    return rc;
+}
+
+int turn_host_revoke(struct turn_host *host, const uint8_t user[static TURN_USER_ID],
+                     int64_t until)
+{
+    if (!host->auth)
+        return RC_BAD;
+    int rc = turn_auth_revoke(host->auth, user, until, (int64_t)(clock_wall() / SEC(1)));
+    if (rc == RC_OK && host->streams)
+        turn_thread_end_user(host->streams, user);
+    for (unsigned i = 0; rc == RC_OK && i < RELAY_WORKERS_MAX; i++)
+        if (host->worker[i])
+            rc = post_revoke(host->worker[i], host->guest[i], user);
+    return rc;
 }
 
 /* --- life

@@ -50,6 +50,15 @@ struct listener_protocol turn_host_protocol(struct turn_host *host);
 /* For DTLS: what the certificate is, now and after a reload. */
 void turn_host_set_tls(struct turn_host *host, SSL_CTX *tls);
 
+/* The credentials of a user (turn_user_id) find nobody from now on, until `until` (Unix
+ * seconds; 0: for good), and what was allocated with them ends on every thread. RC_BAD: there
+ * are no users; RC_FULL, RC_NOMEM: of turn_auth_revoke, or a thread could not be told. */
+int turn_host_revoke(struct turn_host *host, const uint8_t user[static TURN_USER_ID],
+                     int64_t until);
+
+/* Of all threads, now. */
+uint64_t turn_host_allocations(const struct turn_host *host);
+
 /* Clients over streams end. Before relay_stop. */
 void turn_host_stop_streams(struct turn_host *host);
 /* After relay_stop. NULL is fine. */

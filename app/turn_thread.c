@@ -315,6 +315,11 @@ void turn_thread_set_tls(struct turn_thread *thread, SSL_CTX *tls)
         log_error("turn", "DTLS keeps its old certificate: the new one is of no use");
 }
 
+void turn_thread_end_user(struct turn_thread *thread, const uint8_t user[static TURN_USER_ID])
+{
+    (void)turn_server_end_user(turn_worker_server(thread->turn), user);
+}
+
 struct turn_worker *turn_thread_worker(struct turn_thread *thread)
 {
     return thread->turn;

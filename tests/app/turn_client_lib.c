@@ -162,6 +162,19 @@ struct listener_protocol turn_client_host_streams(struct turn_host *host)
     return turn_host_protocol(host);
 }
 
+uint64_t turn_client_host_allocations(const struct turn_host *host)
+{
+    return turn_host_allocations(host);
+}
+
+int turn_client_host_revoke(struct turn_host *host, const char *user)
+{
+    uint8_t id[TURN_USER_ID];
+
+    turn_user_id(id, (struct span){(const uint8_t *)user, strlen(user)});
+    return turn_host_revoke(host, id, 0);
+}
+
 void turn_client_host_stop(struct turn_host *host)
 {
     turn_host_stop_streams(host);

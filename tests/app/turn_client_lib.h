@@ -40,6 +40,8 @@ void turn_client_read(struct turn_client_lib *client,
 struct turn_host *turn_client_host(struct loop *control, struct relay_options *media,
                                    bool relay_ports_none);
 struct listener_protocol turn_client_host_streams(struct turn_host *host);
+uint64_t turn_client_host_allocations(const struct turn_host *host); /* of all threads */
+int turn_client_host_revoke(struct turn_host *host, const char *user);
 void turn_client_host_stop(struct turn_host *host); /* before relay_stop */
 void turn_client_host_free(struct turn_host *host); /* after it */
 
