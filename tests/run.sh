@@ -6,7 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-all="unit fuzz asan tsan web protocol protocol-asan turn_tools e2e e2e-asan netns"
+all="unit fuzz asan tsan web protocol protocol-asan turn_tools turn_tools-asan e2e e2e-asan netns"
 groups=${*:-$all}
 jobs=$(nproc)
 passed=0
@@ -86,7 +86,10 @@ build() {
 }
 
 build_plain() { build build all test-programs; }
-build_asan() { build build/asan CONFIGURE_FLAGS="$ASAN" server tests build/asan/tests/tools/socketio_echo; }
+build_asan() {
+    build build/asan CONFIGURE_FLAGS="$ASAN" server tests \
+        build/asan/tests/tools/{socketio_echo,nice_relay}
+}
 
 # The registry is asked only when tests/node_modules is not what package-lock.json says.
 npm_packages() {
@@ -163,6 +166,10 @@ run_group() {
         for t in tests/turn_tools/*_test.sh; do
             [ -e "$t" ] && start 1 "turn_tools/$(basename "$t" .sh)" 300 bash "$t"
         done
+        ;;
+    turn_tools-asan)
+        build_asan && npm_packages || return
+        BUILD=build/asan node_tests 1 turn_tools-asan tests/turn_tools/*.test.mjs
         ;;
     e2e)
         build_plain && npm_packages || return
