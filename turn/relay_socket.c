@@ -72,21 +72,28 @@ static void insert(struct relay_sockets *sockets, struct turn_relay *relay)
         sockets->all->at = &relay->next;
     relay->at = &sockets->all;
     sockets->all = relay;
-    counter_add(&sockets->stats.open, 1);
+}
+
+/* Without a socket it is an address that is held, and nothing else. */
+static struct turn_relay *new_relay(const struct relay_address *address, uint16_t port)
+{
+    struct turn_relay *relay = calloc(1, sizeof *relay);
+
+    if (!relay)
+        return NULL;
+    relay->fd = -1;
+    relay->family = address->bind.sa.sa_family;
+    relay->address = address;
+    relay->port = port;
+    return relay;
 }
 
 static int make_relay(struct relay_sockets *sockets, const struct relay_address *address,
                       uint16_t port, struct turn_relay **out)
 {
-    struct turn_relay *relay = calloc(1, sizeof *relay);
-    int rc = RC_NOMEM;
+    struct turn_relay *relay = new_relay(address, port);
+    int rc = relay ? open_at(sockets, address, port, &relay->fd) : RC_NOMEM;
 
-    if (relay) {
-        relay->family = address->bind.sa.sa_family;
-        relay->address = address;
-        relay->port = port;
-        rc = open_at(sockets, address, port, &relay->fd);
-    }
     if (rc == RC_OK) {
         rc = relay_receiver_add(&sockets->receiver, relay);
         if (rc != RC_OK)
@@ -96,6 +103,7 @@ static int make_relay(struct relay_sockets *sockets, const struct relay_address 
         free(relay);
         return rc;
     }
+    counter_add(&sockets->stats.open, 1);
     insert(sockets, relay);
     *out = relay;
     return RC_OK;
@@ -106,6 +114,10 @@ static void unmake_relay(struct relay_sockets *sockets, struct turn_relay *relay
     *relay->at = relay->next;
     if (relay->next)
         relay->next->at = relay->at;
+    if (relay->fd < 0) {
+        free(relay);
+        return;
+    }
     counter_set(&sockets->stats.open, counter_get(&sockets->stats.open) - 1);
     relay->owner = NULL;
     relay_direct_close(relay, &sockets->receiver);
@@ -114,7 +126,8 @@ static void unmake_relay(struct relay_sockets *sockets, struct turn_relay *relay
 
 void relay_socket_close(struct relay_sockets *sockets, struct turn_relay *relay)
 {
-    relay_sender_finish(&sockets->sender, relay);
+    if (relay->fd >= 0)
+        relay_sender_finish(&sockets->sender, relay);
     relay_ports_give(relay->address->ports, relay->port);
     unmake_relay(sockets, relay);
 }
@@ -127,12 +140,19 @@ struct opening {
     struct relay_sockets *sockets;
     const struct relay_address *address;
     struct turn_relay *relay, *next; /* next: of a pair */
-    bool pair;
+    bool pair, held;
 };
 
 static int open_ports(void *arg, uint16_t port)
 {
     struct opening *opening = arg;
+
+    if (opening->held) {
+        opening->relay = new_relay(opening->address, port);
+        if (opening->relay)
+            insert(opening->sockets, opening->relay);
+        return opening->relay ? RC_OK : RC_NOMEM;
+    }
     int rc = make_relay(opening->sockets, opening->address, port, &opening->relay);
 
     if (rc != RC_OK || !opening->pair)
@@ -143,30 +163,53 @@ static int open_ports(void *arg, uint16_t port)
     return rc;
 }
 
+static int open_relay(struct opening *opening, enum relay_ports_wish wish,
+                      struct turn_allocation *owner, struct turn_relay **relay,
+                      struct address *told)
+{
+    if (!opening->address)
+        return RC_BAD;
+    const int rc = relay_ports_bind(opening->address->ports, wish, open_ports, opening);
+    if (rc != RC_OK) {
+        counter_add(&opening->sockets->stats.ports_exhausted, rc == RC_FULL);
+        return rc;
+    }
+    opening->relay->owner = owner;
+    *relay = opening->relay;
+    *told = relay_socket_told(opening->relay);
+    return RC_OK;
+}
+
 int relay_socket_open(struct relay_sockets *sockets, sa_family_t family, bool even,
                       const struct address *local, struct turn_allocation *owner,
                       struct turn_relay **relay, struct address *told, struct turn_relay **next)
 {
-    const struct relay_address *address =
-        relay_addresses_choose(sockets->options.addresses, family, local);
     const enum relay_ports_wish wish = next   ? RELAY_PORTS_PAIR
                                        : even ? RELAY_PORTS_EVEN
                                               : RELAY_PORTS_ANY;
-    struct opening opening = {.sockets = sockets, .address = address, .pair = next};
+    struct opening opening = {
+        .sockets = sockets,
+        .address = relay_addresses_choose(sockets->options.addresses, family, local),
+        .pair = next,
+    };
 
-    if (!address)
-        return RC_BAD;
-    const int rc = relay_ports_bind(address->ports, wish, open_ports, &opening);
-    if (rc != RC_OK) {
-        counter_add(&sockets->stats.ports_exhausted, rc == RC_FULL);
-        return rc;
-    }
-    opening.relay->owner = owner;
-    *relay = opening.relay;
-    *told = relay_socket_told(opening.relay);
-    if (next)
+    const int rc = open_relay(&opening, wish, owner, relay, told);
+    if (rc == RC_OK && next)
         *next = opening.next;
-    return RC_OK;
+    return rc;
+}
+
+int relay_socket_hold(struct relay_sockets *sockets, sa_family_t family, bool even,
+                      const struct address *local, struct turn_allocation *owner,
+                      struct turn_relay **relay, struct address *told)
+{
+    struct opening opening = {
+        .sockets = sockets,
+        .address = relay_addresses_choose(sockets->options.addresses, family, local),
+        .held = true,
+    };
+
+    return open_relay(&opening, even ? RELAY_PORTS_EVEN : RELAY_PORTS_ANY, owner, relay, told);
 }
 
 void relay_socket_adopt(struct turn_relay *relay, struct turn_allocation *owner)
@@ -188,7 +231,10 @@ struct address relay_socket_told(const struct turn_relay *relay)
 void relay_socket_send(struct relay_sockets *sockets, struct turn_relay *relay,
                        const struct address *peer, struct span data, bool dont_fragment)
 {
-    relay_sender_send(&sockets->sender, relay, peer, data, dont_fragment);
+    if (relay->fd >= 0)
+        relay_sender_send(&sockets->sender, relay, peer, data, dont_fragment);
+    else
+        counter_add(&sockets->stats.send_errors, 1);
 }
 
 void relay_sockets_flush(struct relay_sockets *sockets)

@@ -80,6 +80,10 @@ int relay_socket_open(struct relay_sockets *sockets, sa_family_t family, bool ev
                       const struct address *local, struct turn_allocation *owner,
                       struct turn_relay **relay, struct address *told,
                       struct turn_relay **next);
+/* The same without a socket: a port that nobody else is given, and what is sent by it is dropped. */
+int relay_socket_hold(struct relay_sockets *sockets, sa_family_t family, bool even,
+                      const struct address *local, struct turn_allocation *owner,
+                      struct turn_relay **relay, struct address *told);
 /* Whose datagrams are they? NULL: they are dropped (a port that is reserved). */
 void relay_socket_adopt(struct turn_relay *relay, struct turn_allocation *owner);
 struct address relay_socket_told(const struct turn_relay *relay);

@@ -126,7 +126,13 @@ static unsigned open_both(struct turn_allocation *a, struct turn_relay_wish *wis
 static unsigned open_addresses(struct turn_request *r, struct turn_allocation *a,
                                const struct turn_allocate *asked)
 {
-    struct turn_relay_wish wish = {asked->family, asked->tcp, asked->port};
+    struct turn_relay_wish wish = {
+        .family = asked->family,
+        .tcp = asked->tcp,
+        .port = asked->port,
+        .media_only = r->user.capability.sfu_only && !asked->tcp &&
+                      asked->port != TURN_PORT_EVEN_AND_NEXT,
+    };
     struct turn_relay *reserved = NULL;
 
     if (asked->has_reservation) {

@@ -12,7 +12,7 @@
 #include <event2/event_struct.h>
 
 struct turn_relay {
-    int fd; /* owned; -1: closed, and freed when its handler returns */
+    int fd; /* owned; -1: closed, and freed when its handler returns, or held without one */
     sa_family_t family;
     uint16_t port;
     bool tcp;                /* one of turn/relay_tcp.h */

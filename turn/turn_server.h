@@ -49,6 +49,9 @@ struct turn_relay_wish {
     sa_family_t family;
     bool tcp; /* RFC 6062 */
     enum turn_port_wish port;
+    /* The user may reach this server's media alone: no datagram will come or go by the relay, only
+     * its address must be nobody else's. */
+    bool media_only;
 };
 
 enum turn_send_flags { TURN_SEND_DONT_FRAGMENT = 1 };

@@ -82,6 +82,9 @@ static int relay_open(void *arg, struct turn_allocation *owner,
                            : RC_BAD;
     if (!worker->sockets)
         return RC_BAD;
+    if (wish->media_only)
+        return relay_socket_hold(worker->sockets, wish->family, wish->port != TURN_PORT_ANY,
+                                 worker->local, owner, relay, relayed);
     return relay_socket_open(worker->sockets, wish->family, wish->port != TURN_PORT_ANY,
                              worker->local, owner, relay, relayed,
                              wish->port == TURN_PORT_EVEN_AND_NEXT ? reserved : NULL);

@@ -411,6 +411,28 @@ static void even_ports_and_pairs_are_what_they_say(void)
     close_net();
 }
 
+static void an_address_can_be_held_without_a_socket(void)
+{
+    const uint16_t first = find_free_range(2);
+    struct turn_relay *held, *relay;
+    struct address told;
+
+    open_range(first, (uint16_t)(first + 1));
+    T_EQ(relay_socket_hold(net.sockets, AF_INET, true, &net.peer_at[0], owner(1), &held, &told),
+         RC_OK);
+    T_EQ(address_port(&told) % 2, 0);
+    T_EQ(counter_get(&relay_sockets_stats(net.sockets)->open), 0);
+    T_EQ(try_open(false, &relay, NULL), RC_OK); /* the other port, never the held one */
+    T_EQ(try_open(false, &relay, NULL), RC_FULL);
+
+    relay_socket_send(net.sockets, held, &net.peer_at[0], filled(1, 10), false);
+    relay_sockets_flush(net.sockets);
+    T_EQ(counter_get(&relay_sockets_stats(net.sockets)->send_errors), 1);
+    relay_socket_close(net.sockets, held);
+    T_EQ(try_open(false, &relay, NULL), RC_OK);
+    close_net();
+}
+
 static void a_reserved_port_belongs_to_nobody_until_it_is_adopted(void)
 {
     struct turn_relay *relay, *next;
@@ -963,6 +985,7 @@ static const struct t_case cases[] = {
     T_CASE(a_peer_of_the_other_family_is_not_sent_to),
     T_CASE(ports_run_out_and_come_back),
     T_CASE(even_ports_and_pairs_are_what_they_say),
+    T_CASE(an_address_can_be_held_without_a_socket),
     T_CASE(a_reserved_port_belongs_to_nobody_until_it_is_adopted),
     T_CASE(ports_of_other_programs_are_passed_over_and_not_lost),
     T_CASE(an_address_that_the_machine_does_not_have_is_an_error),

@@ -209,6 +209,7 @@ static void a_user_may_be_held_to_the_media(void)
     alice.username = credential.username;
     alice.password = credential.password;
     T_EQ(tester_allocate(&alice), 0);
+    T_EQ(w.media_only, 1); /* no socket is opened for what can never be sent */
     T_EQ(tester_bind(&alice, 0x4001, WORLD_PEER), 403);
     T_EQ(tester_permit(&alice, WORLD_PEER), 403);
     T_EQ(tester_bind(&alice, 0x4000, WORLD_MEDIA), 0);

@@ -122,6 +122,7 @@ static int relay_open(void *arg, struct turn_allocation *owner,
         return world->relay_failure;
     if (wish->family == AF_INET6 ? world->no_v6 : world->no_v4)
         return RC_BAD;
+    world->media_only += wish->media_only;
     for (unsigned i = 0; i < limit; i += even ? 2 : 1) {
         if (world->relay[i].open || (two && (i + 1 == limit || world->relay[i + 1].open)))
             continue;

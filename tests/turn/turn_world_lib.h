@@ -66,6 +66,7 @@ struct turn_world {
     struct turn_relay relay[WORLD_RELAYS];
     unsigned relay_limit; /* how many can be open; 0: as many as there are */
     unsigned relays_open;
+    unsigned media_only; /* how many were asked for without a socket */
     bool no_v4, no_v6; /* relay_open answers RC_BAD */
     int relay_failure; /* not 0: what relay_open answers */
 
