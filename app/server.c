@@ -381,8 +381,10 @@ static void on_shutdown_timer(struct timer *timer, void *arg, usec_t now)
 
     if (all_told)
         close_port(server);
-    /* A WebSocket's session has gone before its last words are written: connections count. */
-    const bool all_read = all_told && read_connections(server) < 1;
+    /* A WebSocket's session has gone before its last words are written: connections count, but for
+     * those of media, which go on while nobody signals. */
+    const uint32_t media = relay_streams(server->relay) + turn_host_streams(server->turn);
+    const bool all_read = all_told && listeners_connections(&server->listeners) <= media;
     if (now >= server->shutdown_at || all_read ||
         timers_set(loop_timers(server->loop), timer, now + SHUTDOWN_POLL) != RC_OK)
         loop_stop(server->loop);

@@ -244,6 +244,11 @@ struct listener_protocol turn_host_protocol(struct turn_host *host)
     return turn_thread_protocol(host->streams);
 }
 
+uint32_t turn_host_streams(const struct turn_host *host)
+{
+    return host->streams ? turn_thread_streams(host->streams) : 0;
+}
+
 void turn_host_stop_streams(struct turn_host *host)
 {
     if (!host)

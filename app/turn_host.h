@@ -61,6 +61,8 @@ uint64_t turn_host_allocations(const struct turn_host *host);
 
 /* Clients over streams end. Before relay_stop. */
 void turn_host_stop_streams(struct turn_host *host);
+/* Connections of clients over TCP and TLS. */
+uint32_t turn_host_streams(const struct turn_host *host);
 /* After relay_stop. NULL is fine. */
 void turn_host_free(struct turn_host *host);
 

@@ -204,6 +204,11 @@ static void accept_stream(void *arg, struct listener *listener, struct buffereve
         protocol.accept(protocol.arg, listener, connection, from, tls);
 }
 
+uint32_t turn_thread_streams(const struct turn_thread *thread)
+{
+    return thread->tcp ? turn_tcp_connections(thread->tcp) : 0;
+}
+
 struct listener_protocol turn_thread_protocol(struct turn_thread *thread)
 {
     struct listener_protocol protocol = turn_tcp_protocol(thread->tcp);

@@ -38,6 +38,7 @@ void turn_thread_free(struct turn_thread *thread);
 struct media_guest turn_thread_guest(struct turn_thread *thread);
 /* The control thread's. */
 struct listener_protocol turn_thread_protocol(struct turn_thread *thread);
+uint32_t turn_thread_streams(const struct turn_thread *thread);
 
 /* On its thread. */
 void turn_thread_set_tls(struct turn_thread *thread, SSL_CTX *tls);

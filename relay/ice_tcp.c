@@ -21,6 +21,7 @@ struct ice_tcp {
     struct ice_tcp_options options;
     struct count_by_ip counts;
     TAILQ_HEAD(, ticket) tickets;
+    uint32_t count;
 };
 
 int ice_tcp_create(struct ice_tcp **out, const struct ice_tcp_options *options)
@@ -44,7 +45,13 @@ static void tear(struct ice_tcp *tcp, struct ticket *ticket)
 {
     count_by_ip_remove(&tcp->counts, &ticket->from);
     TAILQ_REMOVE(&tcp->tickets, ticket, link);
+    tcp->count--;
     free(ticket);
+}
+
+uint32_t ice_tcp_connections(const struct ice_tcp *tcp)
+{
+    return tcp->count;
 }
 
 void ice_tcp_closed(struct ice_tcp *tcp, void *arg)
@@ -78,6 +85,7 @@ static struct ticket *write_ticket(struct ice_tcp *tcp, struct listener *listene
     }
     *ticket = (struct ticket){.listener = listener, .from = *from};
     TAILQ_INSERT_TAIL(&tcp->tickets, ticket, link);
+    tcp->count++;
     return ticket;
 }
 

@@ -30,6 +30,8 @@ void ice_tcp_set_limit(struct ice_tcp *tcp, uint32_t max_per_ip);
 
 /* For the listeners; borrows `tcp`. */
 struct listener_protocol ice_tcp_protocol(struct ice_tcp *tcp);
+/* Connections that were given to workers and are not closed yet. */
+uint32_t ice_tcp_connections(const struct ice_tcp *tcp);
 /* A worker has closed the connection of this ticket. */
 void ice_tcp_closed(struct ice_tcp *tcp, void *ticket);
 

@@ -202,6 +202,11 @@ void relay_set_tcp_ports(struct relay *relay, const uint16_t *ports, size_t coun
     local_candidates_set_tcp(&relay->local, ports, count);
 }
 
+uint32_t relay_streams(const struct relay *relay)
+{
+    return ice_tcp_connections(relay->tcp);
+}
+
 void relay_set_stream_limit(struct relay *relay, uint32_t max_streams_per_ip)
 {
     ice_tcp_set_limit(relay->tcp, max_streams_per_ip);

@@ -80,6 +80,8 @@ void relay_peer_close(struct relay_peer *peer);
 struct listener_protocol relay_tcp_protocol(struct relay *relay);
 /* The ports that they have: offered to clients from now on. None: nothing is offered. */
 void relay_set_tcp_ports(struct relay *relay, const uint16_t *ports, size_t count);
+/* Connections of media over TCP. */
+uint32_t relay_streams(const struct relay *relay);
 void relay_set_stream_limit(struct relay *relay, uint32_t max_streams_per_ip);
 
 uint32_t relay_peer_count(const struct relay *relay);
