@@ -192,7 +192,7 @@ uses(
 test('the server has dropped nothing', { skip: skip || underTest !== 'relay' }, async () => {
     await Promise.allSettled(cases.map(({ seen }) => seen));
     const numbers = await (await fetch(`http://127.0.0.1:${server.port}/metrics`)).text();
-    const dropped = numbers.match(/^turn_(stream|relay|dtls)_dropped_total.*$/gm);
+    const dropped = numbers.match(/^(turn_(relay|dtls)_dropped|meetopia_leg_packets_dropped)_total.*$/gm);
     assert.ok(dropped.length >= 6, numbers);
     for (const line of dropped) assert.match(line, / 0$/);
 });
