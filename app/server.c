@@ -325,12 +325,24 @@ static int start_listeners(struct server *server, char error[static SERVER_ERROR
     return rc;
 }
 
+/* The UDP port where clients look for TURN. */
+static void find_udp(const struct server *server, struct turn_reach *reach)
+{
+    const struct address media = relay_address(server->relay);
+    const int64_t configured = server->settings->listening_port;
+
+    reach->udp = configured ? (uint16_t)configured : address_port(&media);
+    for (unsigned i = 0; i < RELAY_WORKERS_MAX; i++)
+        reach->udp_is_media |= relay_worker_port(server->relay, i) == reach->udp;
+}
+
 /* Once everything is open. */
 static int hand_out_turn(struct server *server)
 {
     const struct listeners *listeners = &server->listeners;
-    const struct address udp = relay_address(server->relay);
-    struct turn_reach reach = {.udp = address_port(&udp)};
+    struct turn_reach reach = {.tcp_count = 0};
+
+    find_udp(server, &reach);
 
     if (server->settings->stun_only)
         return RC_OK;

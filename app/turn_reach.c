@@ -31,7 +31,7 @@ static size_t services(const struct settings *s, const struct turn_reach *reach,
 {
     size_t count = 0;
 
-    if (reach->udp && !s->no_udp)
+    if (reach->udp && !reach->udp_is_media && !s->no_udp)
         out[count++] = (struct turn_service){TURN_SERVICE_UDP, reach->udp};
     for (size_t i = 0; i < reach->tcp_count && !s->no_tcp; i++)
         out[count++] = (struct turn_service){TURN_SERVICE_TCP, reach->tcp[i]};

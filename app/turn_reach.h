@@ -14,7 +14,11 @@
 
 /* What is open, as the sockets have it. */
 struct turn_reach {
-    uint16_t udp;                     /* 0: none */
+    uint16_t udp; /* 0: none */
+    /* It is a port of media, too. Chromium takes whatever comes from the address of a STUN or TURN server
+     * of its list for that server's answers: with such a URI in the list, this server's media would reach
+     * it by TCP alone. Nobody needs one: who can reach that port reaches the media itself. */
+    bool udp_is_media;
     uint16_t tcp[TURN_REACH_TCP_MAX]; /* in order of preference; each speaks TLS as well */
     size_t tcp_count;
 };
