@@ -28,9 +28,10 @@ struct media_guest {
                  struct span data, usec_t now);
     /* The last call. On the worker's thread, or on the control thread when that never ran. */
     void (*close)(void *arg);
-    /* What carries packets to an address that is the guest's own, with its queue if that is a stream
-     * (core/stream_leg.h): pictures are then left out before they get a number, and the sender is
-     * told what the stream takes. Before it goes away, worker_leg_gone. NULL: nothing is known. */
+    /* What carries packets to an address that is the guest's own, with its queue if that is a
+     * stream (core/stream_leg.h): pictures are then left out before they get a number, and the
+     * sender is told what the stream takes. Before it goes away, worker_leg_gone. NULL: nothing
+     * is known. */
     void (*leg)(void *arg, const struct address *to, struct relay_leg *out);
 };
 
@@ -46,8 +47,8 @@ void worker_send(struct worker *worker, const struct address *to, const struct a
                  const struct udp_parts *parts);
 void worker_flush(struct worker *worker);
 void worker_leg_gone(struct worker *worker, const struct address *to);
-/* How the stream of another thread is doing that carries packets to `to`, an address of the guest's.
- * With each change of it, and once a second. */
+/* How the stream of another thread is doing that carries packets to `to`, an address of the
+ * guest's. With each change of it, and once a second. */
 void worker_leg_report(struct worker *worker, const struct address *to,
                        const struct relay_leg *leg);
 /* Datagrams for the media as if they had come in by a socket: `from` is an address that the

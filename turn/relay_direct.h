@@ -16,8 +16,8 @@
 #include "turn/relay_receiver.h"
 #include "turn/turn_relay.h"
 
-/* Packets in a row to one peer. To open one costs as much as 50 packets gain by it: who sends that many
- * once has lost little by the waiting, and little by the opening. */
+/* Packets in a row to one peer. To open one costs as much as 50 packets gain by it: who sends
+ * that many once has lost little by the waiting, and little by the opening. */
 #define RELAY_DIRECT_AFTER 64
 #define RELAY_DIRECT_UNUSED 256 /* packets to others since it was used: it goes */
 

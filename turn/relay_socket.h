@@ -80,7 +80,8 @@ int relay_socket_open(struct relay_sockets *sockets, sa_family_t family, bool ev
                       const struct address *local, struct turn_allocation *owner,
                       struct turn_relay **relay, struct address *told,
                       struct turn_relay **next);
-/* The same without a socket: a port that nobody else is given, and what is sent by it is dropped. */
+/* The same without a socket: a port that nobody else is given, and what is sent by it is
+ * dropped. */
 int relay_socket_hold(struct relay_sockets *sockets, sa_family_t family, bool even,
                       const struct address *local, struct turn_allocation *owner,
                       struct turn_relay **relay, struct address *told);

@@ -558,7 +558,8 @@ static void a_stream_has_its_own_way_out(void)
         loop_turn(live.loop);
     T_EQ(live.last_len, 4 + 8); /* padded */
     T_MEM(live.last + 4, "hello\0\0\0", 8);
-    T_EQ(turn_worker_message(live.worker, &client, SPAN_LITERAL("\x80 is no message"), clock_now()),
+    T_EQ(turn_worker_message(live.worker, &client, SPAN_LITERAL("\x80 is no message"),
+                             clock_now()),
          RC_BAD);
     turn_worker_gone(live.worker, &client, clock_now());
     T_EQ(turn_server_allocations(turn_worker_server(live.worker)), 0);
