@@ -12,6 +12,8 @@ const program = `${root}${process.env.BUILD ?? "build"}/tests/tools/socketio_ech
 /** Is this a build with AddressSanitizer? It keeps freed memory for a while and walls in the rest:
  * how much it takes says nothing about the server. */
 export const sanitized = readFileSync(program).includes("__asan_init");
+/** By this much are the bounds on its answers longer. */
+export const slowness = sanitized ? 3 : 1;
 
 const children = new Set();
 const wires = new Set();
