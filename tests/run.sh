@@ -14,8 +14,8 @@ failed=0
 logs=build/test-logs
 mkdir -p "$logs"
 
-ASAN="--enable-asan --enable-ubsan CFLAGS=-O1\ -g"
-TSAN="--enable-tsan CFLAGS=-O1\ -g"
+ASAN="--enable-asan --enable-ubsan CFLAGS=-O1\ -g1"
+TSAN="--enable-tsan CFLAGS=-O1\ -g1"
 
 # Seconds and tenths since a time as EPOCHREALTIME has it.
 since() {
