@@ -1,7 +1,8 @@
 // Network namespaces of a test's own, joined by veth pairs. Their names carry the test's pid; they
 // go away with the test, however it ends.
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const PREFIX = 'meetopia-test-';
@@ -14,11 +15,19 @@ function names() {
     return existsSync('/var/run/netns') ? readdirSync('/var/run/netns') : [];
 }
 
+/* Files in there take the place of those in /etc for programs run inside (ip-netns(8)). */
+const files = (name) => `/etc/netns/${name}`;
+
+function remove(name) {
+    rmSync(files(name), { recursive: true, force: true });
+    ip('netns', 'del', name);
+}
+
 /** Of tests that were killed before they could clear up. */
 function removeOrphans() {
     for (const name of names()) {
         const [, pid] = new RegExp(`^${PREFIX}(\\d+)-`).exec(name) ?? [];
-        if (pid && !existsSync(`/proc/${pid}`)) ip('netns', 'del', name);
+        if (pid && !existsSync(`/proc/${pid}`)) remove(name);
     }
 }
 
@@ -44,6 +53,12 @@ export class Namespace {
         /* An address that appears a second after its cable is a network that changes, to a browser. */
         for (const devices of ['all', 'default']) this.sysctl(`net.ipv6.conf.${devices}.accept_dad`, 0);
         this.ip('link set lo up');
+    }
+
+    /** Programs that are started inside from now on ask a name server of the namespace's own. */
+    asksItself() {
+        mkdirSync(files(this.name), { recursive: true });
+        writeFileSync(join(files(this.name), 'resolv.conf'), 'nameserver 127.0.0.1\n');
     }
 
     /** A command line of ip(8), run inside. */
@@ -122,7 +137,7 @@ export class Network {
     close() {
         for (const { name } of this.#namespaces.splice(0)) {
             try {
-                ip('netns', 'del', name);
+                remove(name);
             } catch {
                 /* gone already */
             }

@@ -18,6 +18,7 @@ export const UDP_PORT = 3478;
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const build = join(root, process.env.BUILD ?? 'build');
+const NAME_SERVER = fileURLToPath(new URL('name_server.mjs', import.meta.url));
 const program = process.env.MEETOPIA_RELAY ?? join(build, 'meetopia-relay');
 
 /** Starts a program and waits until it says something that matches; gives {child, exited, said}. */
@@ -37,16 +38,25 @@ async function startProgram([command, args], pattern, cwd) {
     return { child, exited };
 }
 
-/* Every PeerConnection gets these settings on top of its own. Runs in the page. */
-function overrideConfiguration(settings) {
+/* Every PeerConnection gets these settings on top of its own; of its ICE servers those are left whose
+ * URI matches `servers`. Runs in the page. */
+function overrideConfiguration({ servers, ...settings }) {
     const Native = globalThis.RTCPeerConnection;
+    const pattern = new RegExp(servers ?? '');
+    const override = (configuration) => {
+        const all = { ...configuration, ...settings };
+        const iceServers = (all.iceServers ?? [])
+            .map((one) => ({ ...one, urls: [one.urls].flat().filter((url) => pattern.test(url)) }))
+            .filter(({ urls }) => urls.length);
+        return { ...all, iceServers };
+    };
     globalThis.RTCPeerConnection = class extends Native {
         constructor(configuration) {
-            super({ ...configuration, ...settings });
+            super(override(configuration));
         }
 
         setConfiguration(configuration) {
-            super.setConfiguration({ ...configuration, ...settings });
+            super.setConfiguration(override(configuration));
         }
     };
 }
@@ -134,11 +144,18 @@ export class Scene {
     }
 
     /** A tool of tests/tools, in the server's network. */
-    async tool(name, ...args) {
-        const { child, exited } = await startProgram(
-            this.server.inside(join(build, 'tests/tools', name), ...args),
-            /ready/,
-        );
+    tool(name, ...args) {
+        return this.#run(this.server.inside(join(build, 'tests/tools', name), ...args));
+    }
+
+    /** Makes the name known inside, and no other. Browsers must be started later. */
+    nameServer(namespace, name, ...addresses) {
+        namespace.asksItself();
+        return this.#run(namespace.inside(process.execPath, NAME_SERVER, name, ...addresses));
+    }
+
+    async #run(command) {
+        const { child, exited } = await startProgram(command, /ready/);
         this.#children.push(child);
         this.#closers.push(async () => {
             child.kill('SIGTERM');
@@ -172,7 +189,8 @@ export class Scene {
 
     /**
      * A browser inside. `origins`: addresses of pages that may use the camera without https. A person's
-     * `configuration` is laid over that of every PeerConnection; `before` runs before the page's code.
+     * `configuration` is laid over that of every PeerConnection, and `servers` is a pattern for its ICE
+     * servers; `before` runs before the page's code.
      */
     async chromium(namespace, origins = []) {
         const wrapper = join(await this.folder(), 'chromium');
@@ -193,8 +211,8 @@ export class Scene {
         this.#closers.push(stop);
         return {
             stop,
-            person: (url, { configuration = {}, before = () => {} } = {}) => {
-                const settings = JSON.stringify(configuration);
+            person: (url, { configuration = {}, servers, before = () => {} } = {}) => {
+                const settings = JSON.stringify({ ...configuration, servers });
                 const content = `(${smallCamera})();(${before})();(${overrideConfiguration})(${settings});`;
                 return browser.person(url, { before: { content } });
             },
