@@ -333,25 +333,9 @@ struct turn_worker *turn_thread_worker(struct turn_thread *thread)
 /* --- numbers
  * ------------------------------------------------------------------------------------ */
 
-struct row {
-    const char *name, *labels, *help;
-    enum metric_kind kind;
-    struct counter *value;
-};
-
-static int add_rows(const struct row *rows, size_t count)
-{
-    int rc = RC_OK;
-
-    for (size_t i = 0; rc == RC_OK && i < count; i++)
-        rc = metrics_add(rows[i].name, rows[i].labels, rows[i].help, rows[i].kind,
-                         rows[i].value);
-    return rc;
-}
-
 static int register_tcp(struct turn_tcp_stats *s)
 {
-    const struct row rows[] = {
+    const struct metric_row rows[] = {
         {"turn_stream_connections", "", "TURN clients over TCP and TLS", METRIC_GAUGE,
          &s->connections},
         {"turn_stream_accepted_total", "", "Connections of such clients since the start",
@@ -380,12 +364,12 @@ static int register_tcp(struct turn_tcp_stats *s)
                               &s->out.legs.queue);
     if (rc != RC_OK)
         return rc;
-    return add_rows(rows, ARRAY_LEN(rows));
+    return metrics_add_rows(rows, ARRAY_LEN(rows));
 }
 
 static int register_dtls(struct turn_dtls_stats *s)
 {
-    const struct row rows[] = {
+    const struct metric_row rows[] = {
         {"turn_dtls_sessions", "", "DTLS sessions of TURN clients", METRIC_GAUGE, &s->sessions},
         {"turn_dtls_half_open", "", "Those that still shake hands", METRIC_GAUGE,
          &s->half_open},
@@ -397,7 +381,7 @@ static int register_dtls(struct turn_dtls_stats *s)
          "Relayed messages that are too long for one DTLS record", METRIC_COUNTER,
          &s->dropped_oversize},
     };
-    return add_rows(rows, ARRAY_LEN(rows));
+    return metrics_add_rows(rows, ARRAY_LEN(rows));
 }
 
 int turn_thread_register_metrics(struct turn_thread *thread, const char *realm)

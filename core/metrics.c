@@ -181,6 +181,16 @@ int metrics_add(const char *name, const char *labels, const char *help, enum met
     });
 }
 
+int metrics_add_rows(const struct metric_row *rows, size_t count)
+{
+    int rc = RC_OK;
+
+    for (size_t i = 0; rc == RC_OK && i < count; i++)
+        rc = metrics_add(rows[i].name, rows[i].labels, rows[i].help, rows[i].kind,
+                         rows[i].value);
+    return rc;
+}
+
 int metrics_add_histogram(const char *name, const char *labels, const char *help,
                           struct histogram *value)
 {

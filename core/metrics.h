@@ -63,6 +63,16 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
  * name that is registered as something else (other kind, other histogram bounds). */
 int metrics_add(const char *name, const char *labels, const char *help, enum metric_kind kind,
                 struct counter *value);
+
+/* Several of them; everything is borrowed, the rows for the call alone. Stops at the first that
+ * fails. */
+struct metric_row {
+    const char *name, *labels, *help;
+    enum metric_kind kind;
+    struct counter *value;
+};
+int metrics_add_rows(const struct metric_row *rows, size_t count);
+
 int metrics_add_histogram(const char *name, const char *labels, const char *help,
                           struct histogram *value);
 /* A number that is computed when somebody looks; called on the thread of metrics_write, under

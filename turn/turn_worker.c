@@ -382,25 +382,9 @@ struct relay_tcp *turn_worker_tcp(struct turn_worker *worker)
 /* --- numbers
  * ------------------------------------------------------------------------------------ */
 
-struct row {
-    const char *name, *labels, *help;
-    enum metric_kind kind;
-    struct counter *value;
-};
-
-static int add_rows(const struct row *rows, size_t count)
-{
-    int rc = RC_OK;
-
-    for (size_t i = 0; rc == RC_OK && i < count; i++)
-        rc = metrics_add(rows[i].name, rows[i].labels, rows[i].help, rows[i].kind,
-                         rows[i].value);
-    return rc;
-}
-
 static int register_relays(struct relay_sockets_stats *s)
 {
-    const struct row rows[] = {
+    const struct metric_row rows[] = {
         {"turn_relay_sockets", "", "Open relayed addresses", METRIC_GAUGE, &s->open},
         {"turn_relay_direct_sockets", "", "Second sockets of busy ones, connected to their peer",
          METRIC_GAUGE, &s->direct},
@@ -424,12 +408,12 @@ static int register_relays(struct relay_sockets_stats *s)
          METRIC_COUNTER, &s->send_errors},
     };
 
-    return add_rows(rows, ARRAY_LEN(rows));
+    return metrics_add_rows(rows, ARRAY_LEN(rows));
 }
 
 static int register_tcp(struct relay_tcp_stats *s)
 {
-    const struct row rows[] = {
+    const struct metric_row rows[] = {
         {"turn_tcp_relays", "", "Relayed addresses that listen for TCP (RFC 6062)",
          METRIC_GAUGE, &s->open},
         {"turn_tcp_peers", "", "TCP connections with peers", METRIC_GAUGE, &s->connections},
@@ -445,7 +429,7 @@ static int register_tcp(struct relay_tcp_stats *s)
          METRIC_COUNTER, &s->ports_exhausted},
     };
 
-    return add_rows(rows, ARRAY_LEN(rows));
+    return metrics_add_rows(rows, ARRAY_LEN(rows));
 }
 
 int turn_worker_register_metrics(struct turn_worker *worker, const char *realm)
