@@ -325,11 +325,6 @@ void turn_thread_end_user(struct turn_thread *thread, const uint8_t user[static 
     (void)turn_server_end_user(turn_worker_server(thread->turn), user);
 }
 
-struct turn_worker *turn_thread_worker(struct turn_thread *thread)
-{
-    return thread->turn;
-}
-
 /* --- numbers
  * ------------------------------------------------------------------------------------ */
 

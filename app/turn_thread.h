@@ -42,7 +42,6 @@ uint32_t turn_thread_streams(const struct turn_thread *thread);
 
 /* On its thread. */
 void turn_thread_set_tls(struct turn_thread *thread, SSL_CTX *tls);
-struct turn_worker *turn_thread_worker(struct turn_thread *thread);
 /* Ends what a user has who was revoked. */
 void turn_thread_end_user(struct turn_thread *thread, const uint8_t user[static TURN_USER_ID]);
 
